@@ -1,0 +1,79 @@
+package codec
+
+// Kind is the type byte of a frame. Kinds 0x80 to 0xFF are skipped when unknown; unknown kinds below are errors.
+type Kind uint8
+
+// The kinds of frame. Values are wire format and never change.
+const (
+	KindPing      Kind = 0x01
+	KindPong      Kind = 0x02
+	KindHello     Kind = 0x03
+	KindSuccess   Kind = 0x04
+	KindResume    Kind = 0x05 // reserved for the encrypted transport
+	KindError     Kind = 0x06
+	KindGoAway    Kind = 0x07
+	KindState     Kind = 0x08
+	KindSend      Kind = 0x10
+	KindDeliver   Kind = 0x11
+	KindAck       Kind = 0x12
+	KindReceipt   Kind = 0x13
+	KindTyping    Kind = 0x14
+	KindPresence  Kind = 0x15
+	KindSubscribe Kind = 0x16
+	KindNode      Kind = 0x20
+)
+
+// Flags is the flags byte of a frame. Bits 0xE0 must be zero.
+type Flags uint8
+
+// The flags of a frame.
+const (
+	FlagExt     Flags = 0x01 // an extension block follows the fixed fields
+	FlagGroup   Flags = 0x02 // the frame carries group fields
+	FlagNoStore Flags = 0x04 // never put in a mailbox, never acknowledged by the recipient
+	FlagUrgent  Flags = 0x08 // hint for push gateways
+	FlagDeflate Flags = 0x10 // NODE only: the node is DEFLATE-compressed
+)
+
+// ErrorCode is the code of an ERROR or GOAWAY frame and of a rejection.
+// docs/protocol.md, "Codes", says for each whether the connection closes and whether the client should return.
+type ErrorCode uint16
+
+// Soft codes keep the connection; they also stand in rejections.
+const (
+	CodeNone            ErrorCode = 0
+	CodeRateLimited     ErrorCode = 1 // temporary refusal: send the named cseq again after retry-after
+	CodeNoSuchUser      ErrorCode = 2 // rejection
+	CodeNoSuchDevice    ErrorCode = 3 // rejection
+	CodeTooLarge        ErrorCode = 4 // rejection
+	CodeMailboxFull     ErrorCode = 5 // rejection: the recipient's mailbox is at its cap
+	CodeServerFull      ErrorCode = 6 // temporary refusal: intake is stopped (memory, disk)
+	CodeUnsupported     ErrorCode = 7 // the stanza is known and not served here
+	CodeNoPrekeys       ErrorCode = 8
+	CodeNotMember       ErrorCode = 9
+	CodeTooMany         ErrorCode = 10 // a per-session table (subscriptions) is full
+	CodeInternal        ErrorCode = 11 // rejection: the server failed on this stanza
+	CodeNotForGroups    ErrorCode = 12
+	CodeInvalidReceiver ErrorCode = 13 // rejection: the id can't name a user
+)
+
+// Codes from 64 close the connection. From 64 to 95 the client should not come back by itself.
+const (
+	CodeMalformed       ErrorCode = 64 // ref is the offset of the frame in the connection's stream
+	CodeCseqGap         ErrorCode = 65 // ref is the cseq that was expected
+	CodeUnexpected      ErrorCode = 66 // a frame that this state does not take
+	CodeVersion         ErrorCode = 67
+	CodeReplaced        ErrorCode = 68 // another client logged in as this device
+	CodeGenerationStale ErrorCode = 69 // this device has been registered again since
+	CodeNotAuthorized   ErrorCode = 70
+	CodeAckInvalid      ErrorCode = 71 // an ACK above what was delivered
+
+	// From 96: come back after retry-after, or with backoff.
+	CodeDraining     ErrorCode = 96 // GOAWAY: the server is going down
+	CodeLoginTimeout ErrorCode = 97
+	CodeIdle         ErrorCode = 98
+	CodeSlowConsumer ErrorCode = 99  // outbound cap reached
+	CodeAckTimeout   ErrorCode = 100 // nothing acknowledged for too long
+	CodeCrashed      ErrorCode = 101 // the session's step panicked
+	CodeBusy         ErrorCode = 102 // connection limit
+)
