@@ -1,0 +1,75 @@
+# Trunkline: what can be done here. `make help` lists it.
+GO         ?= go
+STATICCHECK = v0.8.2
+SYSTEMS     = linux freebsd darwin
+FUZZTIME   ?= 10s
+BENCHTIME  ?= 1s
+COUNT      ?= 1
+BIN         = bin/trunkline
+
+export CGO_ENABLED ?= 0
+
+.DEFAULT_GOAL := help
+.PHONY: help build run test check fmt vet staticcheck house race fuzz bench bench-figures bench-peers cover freebsd clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+build: ## build bin/trunkline
+	$(GO) build -trimpath -o $(BIN) ./cmd/trunkline
+
+run: build ## build and start a server with embedded defaults (Ctrl-C drains it)
+	@exec $(BIN) serve
+
+test: ## run all tests
+	$(GO) test -count=1 ./...
+
+check: fmt vet staticcheck house ## formatting, vet on three systems, staticcheck, import table, docs and lengths
+
+fmt:
+	@bad="$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go'))"; \
+	 if [ -n "$$bad" ]; then echo "gofmt wants to change:"; echo "$$bad"; exit 1; fi
+
+vet:
+	@for os in $(SYSTEMS); do echo "go vet ($$os)"; GOOS=$$os $(GO) vet ./... || exit 1; done
+	@echo "go vet (tag invariants)"; $(GO) vet -tags invariants ./...
+	@cd bench/peers && echo "go vet (bench/peers)" && $(GO) vet ./...
+
+staticcheck: out/bin/staticcheck-$(STATICCHECK)
+	@for os in $(SYSTEMS); do echo "staticcheck ($$os)"; GOOS=$$os $< ./... || exit 1; done
+
+out/bin/staticcheck-$(STATICCHECK):
+	@mkdir -p out/bin
+	GOBIN=$(CURDIR)/out/bin GOFLAGS= $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK)
+	@mv out/bin/staticcheck $@
+
+house: ## import table, package docs, file and function lengths
+	$(GO) test -count=1 ./internal/house
+
+race: ## run all tests under the race detector (needs cgo)
+	CGO_ENABLED=1 $(GO) test -race -count=1 ./...
+
+fuzz: ## run each fuzz target for FUZZTIME (10s)
+	@for pkg in $$($(GO) list ./...); do \
+	  for f in $$($(GO) test -list '^Fuzz' $$pkg 2>/dev/null | grep '^Fuzz'); do \
+	    echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+	  done; done
+
+bench: ## run all micro-benchmarks (BENCHTIME=1s COUNT=1)
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -count $(COUNT) ./...
+
+cover: ## coverage by package, report in out/cover.html
+	@mkdir -p out
+	$(GO) test -count=1 -coverprofile=out/cover.out ./...
+	$(GO) tool cover -html=out/cover.out -o out/cover.html
+	$(GO) tool cover -func=out/cover.out | tail -1
+
+freebsd: ## vet and build for freebsd/amd64 and freebsd/arm64, test binaries included
+	@for arch in amd64 arm64; do \
+	  echo "freebsd/$$arch"; \
+	  GOOS=freebsd GOARCH=$$arch $(GO) vet ./... || exit 1; \
+	  GOOS=freebsd GOARCH=$$arch $(GO) build -o /dev/null ./cmd/trunkline || exit 1; \
+	  GOOS=freebsd GOARCH=$$arch $(GO) build ./... || exit 1; done
+
+clean: ## remove what was built
+	rm -rf bin out
