@@ -20,9 +20,6 @@ type Config struct {
 	Now              func() time.Time               // tests; default time.Now
 }
 
-// Poller: see poller.go.
-type Poller interface{}
-
 // Reactor is a group of loops.
 type Reactor struct{}
 
