@@ -77,3 +77,15 @@ const (
 	CodeCrashed      ErrorCode = 101 // the session's step panicked
 	CodeBusy         ErrorCode = 102 // connection limit
 )
+
+// Known says whether this version has a name for the kind.
+func (k Kind) Known() bool { return int(k) < len(shapes) && shapes[k].known }
+
+// Skipped says whether a frame of this kind, if it is not known, is passed over instead of refused.
+func (k Kind) Skipped() bool { return k >= 0x80 }
+
+// Closes says whether the connection ends with this code.
+func (c ErrorCode) Closes() bool { return c >= 64 }
+
+// Returns says whether a client that was closed with this code should come back by itself.
+func (c ErrorCode) Returns() bool { return c < 64 || c >= 96 }

@@ -1,0 +1,62 @@
+package codec
+
+import "encoding/binary"
+
+// Version is the only version of the protocol so far: the first byte of a HELLO.
+const Version = 1
+
+// Hello opens a session on the plain transport.
+// Layout: version u8, device u8, user u64, gen u16, incarnation u64, downSeq u64, ticked u64, features u32 = 40 bytes, [ext].
+type Hello struct {
+	Version     uint8
+	Device      uint8
+	User        uint64
+	Gen         uint16 // 0: no state, register a new generation
+	Incarnation uint64 // of the data this client last saw; 0 with Gen 0
+	DownSeq     uint64 // last seq kept by the client
+	Ticked      uint64 // highest cseq with a first tick
+	Features    uint32 // none defined: 0
+	Ext         Ext
+}
+
+const helloBytes = 40
+
+// ParseHello reads a HELLO. The version is not judged: later versions keep this layout, and a server that does not
+// speak one answers CodeVersion. Ext aliases the frame.
+// Errors: ErrKind, ErrFlags, ErrBodyLength, ErrExt, ErrExtCritical. Allocates nothing.
+func ParseHello(f Frame) (v Hello, err error) {
+	if err = f.is(KindHello, 0); err != nil {
+		return v, err
+	}
+	if v.Ext, err = splitExact(f.Flags, f.Body, helloBytes); err != nil {
+		return Hello{}, err
+	}
+	b := f.Body[:helloBytes]
+	v.Version = b[0]
+	v.Device = b[1]
+	v.User = binary.BigEndian.Uint64(b[2:])
+	v.Gen = binary.BigEndian.Uint16(b[10:])
+	v.Incarnation = binary.BigEndian.Uint64(b[12:])
+	v.DownSeq = binary.BigEndian.Uint64(b[20:])
+	v.Ticked = binary.BigEndian.Uint64(b[28:])
+	v.Features = binary.BigEndian.Uint32(b[36:])
+	return v, nil
+}
+
+// AppendHello adds a HELLO frame to dst: 43 bytes without extensions.
+// Errors: ErrExt, ErrExtCritical; dst is then returned unchanged.
+func AppendHello(dst []byte, v *Hello) ([]byte, error) {
+	if err := checkExt(v.Ext); err != nil {
+		return dst, err
+	}
+	extLen, flag := extSize(v.Ext)
+	dst = appendHead(dst, KindHello, flag, helloBytes+extLen)
+	dst = append(dst, v.Version, v.Device)
+	dst = binary.BigEndian.AppendUint64(dst, v.User)
+	dst = binary.BigEndian.AppendUint16(dst, v.Gen)
+	dst = binary.BigEndian.AppendUint64(dst, v.Incarnation)
+	dst = binary.BigEndian.AppendUint64(dst, v.DownSeq)
+	dst = binary.BigEndian.AppendUint64(dst, v.Ticked)
+	dst = binary.BigEndian.AppendUint32(dst, v.Features)
+	return appendExt(dst, v.Ext), nil
+}
