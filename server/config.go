@@ -1,0 +1,214 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"runtime"
+	"strconv"
+	"time"
+)
+
+// Config is everything `trunkline serve` can set. The zero value of a field means its default.
+// The names in the tags are the keys of the configuration file and the flags.
+type Config struct {
+	Listen         string `toml:"listen"`          // chat: "127.0.0.1:5222", "[::1]:0"
+	Admin          string `toml:"admin"`           // status, metrics, profiles: "127.0.0.1:5280"; "off" for none
+	AdminPublic    bool   `toml:"admin-public"`    // Admin may be an address that is not loopback
+	Loops          int    `toml:"loops"`           // event loops; default GOMAXPROCS
+	Poller         string `toml:"poller"`          // "native" or "gnet"; "" is the measured better one
+	Place          string `toml:"place"`           // "home": a connection moves to its user's loop; "accept": it stays
+	ReusePort      bool   `toml:"reuseport"`       // one listening socket for each loop
+	Data           string `toml:"data"`            // directory for what is kept: the hash seed and a lock; "" keeps nothing
+	MaxConnections int    `toml:"max-connections"` // default: what the descriptor limit allows
+	Registration   string `toml:"registration"`    // "open"
+	Transport      string `toml:"transport"`       // "plain"
+
+	Keepalive    Duration `toml:"keepalive"`
+	LoginTimeout Duration `toml:"login-timeout"`
+	AckTimeout   Duration `toml:"ack-timeout"`
+	DrainTimeout Duration `toml:"drain-timeout"`
+
+	MailboxEntries int   `toml:"mailbox-entries"` // of one device
+	MailboxBytes   Bytes `toml:"mailbox-bytes"`   // of one device
+	Users          int   `toml:"users"`           // of the process
+	StoreBytes     Bytes `toml:"store-bytes"`     // of the process
+	Subscriptions  int   `toml:"subscriptions"`   // of one session
+
+	LogLevel  string `toml:"log-level"`  // "debug", "info", "warn", "error"
+	LogFormat string `toml:"log-format"` // "text", "json"
+	GCPercent int    `toml:"gc-percent"` // used by cmd: the collector belongs to the process
+
+	Logger *slog.Logger `toml:"-"` // default: nothing is logged
+}
+
+// AdminOff is the value of Config.Admin that means: no admin listener.
+const AdminOff = "off"
+
+// The values of Config.Place.
+const (
+	PlaceHome   = "home"
+	PlaceAccept = "accept"
+)
+
+// DefaultConfig is what `trunkline serve` without flags runs with.
+func DefaultConfig() Config { return Config{}.withDefaults() }
+
+// withDefaults fills every zero field.
+func (c Config) withDefaults() Config {
+	orString(&c.Listen, ListenDefault)
+	orString(&c.Admin, AdminDefault)
+	orInt(&c.Loops, min(runtime.GOMAXPROCS(0), LoopsMax))
+	orString(&c.Place, PlaceHome)
+	orString(&c.Registration, "open")
+	orString(&c.Transport, "plain")
+	orDuration(&c.Keepalive, KeepaliveDefault)
+	orDuration(&c.LoginTimeout, LoginTimeoutDefault)
+	orDuration(&c.AckTimeout, AckTimeoutDefault)
+	orDuration(&c.DrainTimeout, DrainTimeoutDefault)
+	orInt(&c.MailboxEntries, MailboxEntriesDefault)
+	orBytes(&c.MailboxBytes, MailboxBytesDefault)
+	orInt(&c.Users, UsersDefault)
+	orBytes(&c.StoreBytes, StoreBytesDefault)
+	orInt(&c.Subscriptions, SubscriptionsDefault)
+	orString(&c.LogLevel, "info")
+	orString(&c.LogFormat, "text")
+	orInt(&c.GCPercent, GCPercentDefault)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Validate reports the first setting that can't be used, as a *ConfigError. Zero fields are defaults and valid.
+func (c Config) Validate() error {
+	c = c.withDefaults()
+	for _, check := range []func() error{
+		func() error { return checkAddr("listen", c.Listen) },
+		c.checkAdmin,
+		func() error { return checkInt("loops", c.Loops, 1, LoopsMax) },
+		func() error { return checkWord("poller", c.Poller, "", "native", "gnet") },
+		func() error { return checkWord("place", c.Place, PlaceHome, PlaceAccept) },
+		func() error { return checkInt("max-connections", c.MaxConnections, 0, ConnectionsMax) },
+		func() error { return checkServed("registration", c.Registration, "open") },
+		func() error { return checkServed("transport", c.Transport, "plain") },
+		func() error { return checkDuration("keepalive", c.Keepalive, KeepaliveMin, KeepaliveMax) },
+		func() error { return checkDuration("login-timeout", c.LoginTimeout, time.Millisecond, DurationMax) },
+		func() error { return checkDuration("ack-timeout", c.AckTimeout, time.Millisecond, DurationMax) },
+		func() error { return checkDuration("drain-timeout", c.DrainTimeout, time.Millisecond, DurationMax) },
+		func() error { return checkInt("mailbox-entries", c.MailboxEntries, 1, 1<<30) },
+		func() error { return checkInt("mailbox-bytes", int(c.MailboxBytes), 1<<10, 1<<40) },
+		func() error { return checkInt("users", c.Users, 1, 1<<31-1) },
+		func() error { return checkInt("store-bytes", int(c.StoreBytes), 1<<10, 1<<50) },
+		func() error { return checkInt("subscriptions", c.Subscriptions, 1, 1<<16) },
+		func() error { return checkWord("log-level", c.LogLevel, "debug", "info", "warn", "error") },
+		func() error { return checkWord("log-format", c.LogFormat, "text", "json") },
+		func() error { return checkInt("gc-percent", c.GCPercent, 5, 1_000) },
+	} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkAdmin keeps profiles and metrics away from the network unless that was asked for by name.
+func (c Config) checkAdmin() error {
+	if c.Admin == AdminOff {
+		return nil
+	}
+	if err := checkAddr("admin", c.Admin); err != nil {
+		return err
+	}
+	host, _, err := net.SplitHostPort(c.Admin)
+	if err != nil {
+		return &ConfigError{"admin", err.Error()}
+	}
+	if c.AdminPublic || isLoopback(host) {
+		return nil
+	}
+	return &ConfigError{"admin", fmt.Sprintf("%s is not a loopback address; "+
+		"anybody who reaches it can read profiles: give --admin-public if that is meant", c.Admin)}
+}
+
+func isLoopback(host string) bool {
+	if host == "localhost" {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.IsLoopback()
+}
+
+func checkAddr(key, addr string) error {
+	_, port, err := net.SplitHostPort(addr)
+	if err == nil {
+		_, err = strconv.ParseUint(port, 10, 16)
+	}
+	if err != nil {
+		return &ConfigError{key, fmt.Sprintf("%q is not an address and port like 127.0.0.1:5222", addr)}
+	}
+	return nil
+}
+
+func checkInt(key string, v, low, high int) error {
+	if v < low || v > high {
+		return &ConfigError{key, fmt.Sprintf("%d is not between %d and %d", v, low, high)}
+	}
+	return nil
+}
+
+func checkDuration(key string, v Duration, low, high time.Duration) error {
+	if time.Duration(v) < low || time.Duration(v) > high {
+		return &ConfigError{key, fmt.Sprintf("%s is not between %s and %s", v, Duration(low), Duration(high))}
+	}
+	return nil
+}
+
+func checkWord(key, v string, words ...string) error {
+	list := ""
+	for _, w := range words {
+		if v == w {
+			return nil
+		}
+		if w != "" {
+			if list != "" {
+				list += ", "
+			}
+			list += w
+		}
+	}
+	return &ConfigError{key, fmt.Sprintf("%q is not one of %s", v, list)}
+}
+
+// checkServed is for settings with one value so far: what is asked for may come, but it must not be assumed to be in force.
+func checkServed(key, v, served string) error {
+	if v != served {
+		return &ConfigError{key, fmt.Sprintf("%q is not served by this version; %q is", v, served)}
+	}
+	return nil
+}
+
+func orString(p *string, v string) {
+	if *p == "" {
+		*p = v
+	}
+}
+
+func orInt(p *int, v int) {
+	if *p == 0 {
+		*p = v
+	}
+}
+
+func orDuration(p *Duration, v time.Duration) {
+	if *p == 0 {
+		*p = Duration(v)
+	}
+}
+
+func orBytes(p *Bytes, v Bytes) {
+	if *p == 0 {
+		*p = v
+	}
+}

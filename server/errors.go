@@ -1,0 +1,27 @@
+package server
+
+import "errors"
+
+// Errors of New and Config. ErrConfig is the operator's fault (exit status 2), the others the machine's (exit status 1).
+var (
+	ErrConfig     = errors.New("wrong configuration")
+	ErrDataLocked = errors.New("data directory is in use")
+	ErrDataBroken = errors.New("data directory is damaged")
+)
+
+// Errors of Run.
+var (
+	ErrRunTwice = errors.New("server: Run was called before")
+)
+
+// ConfigError names one setting that can't be used. It is an ErrConfig and prints as one line.
+type ConfigError struct {
+	Key    string // the flag and the key in the file: "max-connections"
+	Reason string // what is wrong and what would be right
+}
+
+// Error is "--key: reason".
+func (e *ConfigError) Error() string { return "--" + e.Key + ": " + e.Reason }
+
+// Is makes every ConfigError an ErrConfig.
+func (e *ConfigError) Is(target error) bool { return target == ErrConfig }

@@ -1,0 +1,89 @@
+package server
+
+import "time"
+
+// Defaults of Config. Each can be changed by the flag of the same name; docs/operations.md says what happens at each limit.
+const (
+	// ListenDefault and AdminDefault are loopback: a first start must not open a port to the world.
+	ListenDefault = "127.0.0.1:5222"
+	AdminDefault  = "127.0.0.1:5280"
+	// KeepaliveDefault is how often a silent client must say something. 240 s stays below the usual 5 minutes of a NAT
+	// entry and costs 8,300 pings/s with 2 M connections. After 1.5 times that the session is closed.
+	KeepaliveDefault = 240 * time.Second
+	// LoginTimeoutDefault is how long a connection may take to log in: then it is closed without a word.
+	LoginTimeoutDefault = 10 * time.Second
+	// AckTimeoutDefault is how long a device may leave everything unacknowledged: then the session is closed, the mailbox stays.
+	AckTimeoutDefault = 60 * time.Second
+	// DrainTimeoutDefault is how long a drain waits for clients to leave by themselves after GOAWAY.
+	DrainTimeoutDefault = 5 * time.Second
+	// MailboxEntriesDefault and MailboxBytesDefault bound what waits for one device. Full: the sender gets a rejection.
+	MailboxEntriesDefault = 10_000
+	MailboxBytesDefault   = 16 << 20
+	// UsersDefault bounds the users known to the process (96 bytes each and their devices). Full: new logins and
+	// messages to new users are refused.
+	UsersDefault = 4 << 20
+	// StoreBytesDefault bounds the payloads held for all mailboxes. Above it intake stops: SENDs are refused for the time being.
+	StoreBytesDefault = 1 << 30
+	// SubscriptionsDefault bounds the presence subscriptions of one session. Full: the SUBSCRIBE is refused.
+	SubscriptionsDefault = 256
+	// GCPercentDefault lets the heap grow by half between two collections. Almost all memory here has no pointers, so a
+	// collection is cheap, while each percent is memory that could hold connections.
+	GCPercentDefault = 50
+)
+
+// Bounds of what Config takes.
+const (
+	// LoopsMax is what fits the eight bits of a connection's name.
+	LoopsMax = 255
+	// ConnectionsMax bounds --max-connections: above any machine today, far below the 32 bits of a slot.
+	ConnectionsMax = 16 << 20
+	// DurationMax bounds every timeout: longer is a typing error.
+	DurationMax = 24 * time.Hour
+	// KeepaliveMin keeps a small number from turning the keepalive into a flood; KeepaliveMax is what the wire carries.
+	KeepaliveMin = time.Second
+	KeepaliveMax = 12 * time.Hour
+	// ConfigFileBytesMax bounds --config: over it the file is refused.
+	ConfigFileBytesMax = 1 << 20
+)
+
+// The drain.
+const (
+	// ReturnsPerSecond is how many clients a drain asks to come back in each second: retry-after is spread over
+	// connections / ReturnsPerSecond, so that the next process is not met by all of them at once.
+	ReturnsPerSecond = 10_000
+	// RetryAfterMin and RetryAfterMax bound that spread.
+	RetryAfterMin = 2 * time.Second
+	RetryAfterMax = 10 * time.Minute
+	// FlushTimeout is how long the last close waits for bytes that the peer does not take.
+	FlushTimeout = 2 * time.Second
+	// drainPoll is how often a drain looks whether everybody has left.
+	drainPoll = 20 * time.Millisecond
+)
+
+// Supervision.
+const (
+	// PanicsMax panics within PanicsWindow are one bad session or message each; more are logged as a failing server.
+	PanicsMax    = 10
+	PanicsWindow = 10 * time.Second
+)
+
+// The admin listener.
+const (
+	// AdminConnectionsMax bounds its open connections: over it the next one waits.
+	AdminConnectionsMax = 16
+	// AdminHeaderBytesMax and AdminBodyBytesMax bound a request: over it 431 and 413.
+	AdminHeaderBytesMax = 16 << 10
+	AdminBodyBytesMax   = 64 << 10
+	// AdminReadTimeout bounds reading a request, AdminWriteTimeout answering it (a CPU profile of a minute fits).
+	AdminReadTimeout  = 5 * time.Second
+	AdminWriteTimeout = 90 * time.Second
+	AdminIdleTimeout  = 60 * time.Second
+	// StatsTimeout is how long a loop may take to hand out its counters; then the last ones are shown, marked as old.
+	StatsTimeout = 500 * time.Millisecond
+	// StatsAge is how long gathered counters are shown again, so that a storm of requests does not reach the loops.
+	StatsAge = 100 * time.Millisecond
+	// SampleInterval is the length of the interval that the rates in /status describe.
+	SampleInterval = 5 * time.Second
+	// LoopSilenceMax is how long a loop may leave its counters unanswered before /healthz fails.
+	LoopSilenceMax = 15 * time.Second
+)

@@ -1,0 +1,75 @@
+package server
+
+import (
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Duration is a time.Duration that flags and the configuration file write as "10s" or "4m".
+type Duration time.Duration
+
+// MarshalText writes the shortest form: "4m", not "4m0s".
+func (d Duration) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// String is the text form.
+func (d Duration) String() string {
+	s := time.Duration(d).String()
+	if strings.HasSuffix(s, "m0s") {
+		s = strings.TrimSuffix(s, "0s")
+	}
+	if strings.HasSuffix(s, "h0m") {
+		s = strings.TrimSuffix(s, "0m")
+	}
+	return s
+}
+
+// UnmarshalText takes what time.ParseDuration takes, without a sign.
+func (d *Duration) UnmarshalText(b []byte) error {
+	v, err := time.ParseDuration(string(b))
+	if err != nil || v < 0 {
+		return fmt.Errorf("%q is not a duration like 10s or 4m", b)
+	}
+	*d = Duration(v)
+	return nil
+}
+
+// Bytes is a number of bytes that flags and the configuration file write as "16MiB", "1GiB" or a plain number.
+type Bytes int64
+
+var byteUnits = [...]struct {
+	name string
+	size int64
+}{{"GiB", 1 << 30}, {"MiB", 1 << 20}, {"KiB", 1 << 10}}
+
+// MarshalText writes the largest unit that divides the number.
+func (n Bytes) MarshalText() ([]byte, error) { return []byte(n.String()), nil }
+
+// String is the text form.
+func (n Bytes) String() string {
+	for _, u := range byteUnits {
+		if n > 0 && int64(n)%u.size == 0 {
+			return strconv.FormatInt(int64(n)/u.size, 10) + u.name
+		}
+	}
+	return strconv.FormatInt(int64(n), 10)
+}
+
+// UnmarshalText takes a whole number with or without KiB, MiB or GiB behind it.
+func (n *Bytes) UnmarshalText(b []byte) error {
+	text, size := strings.TrimSpace(string(b)), int64(1)
+	for _, u := range byteUnits {
+		if rest, ok := strings.CutSuffix(text, u.name); ok {
+			text, size = strings.TrimSpace(rest), u.size
+			break
+		}
+	}
+	v, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || v < 0 || v > math.MaxInt64/size {
+		return fmt.Errorf("%q is not a size like 4096, 64KiB or 1GiB", b)
+	}
+	*n = Bytes(v * size)
+	return nil
+}
