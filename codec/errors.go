@@ -46,3 +46,12 @@ var (
 	// ErrText: a text above TextBytesMax or not UTF-8. CodeMalformed.
 	ErrText = errors.New("codec: text too long or not UTF-8")
 )
+
+// Errors of undoing DEFLATE: a NODE frame with FlagDeflate (CodeMalformed), and ExpandPayload, which only clients call
+// (the message is shown as damaged; the connection is not to blame).
+var (
+	// ErrInflate: the bytes are no DEFLATE stream, end too early, or go on after its end.
+	ErrInflate = errors.New("codec: damaged compression")
+	// ErrInflateTooLarge: more comes out than is allowed.
+	ErrInflateTooLarge = errors.New("codec: compressed data expands above the limit")
+)
