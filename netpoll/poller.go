@@ -88,6 +88,8 @@ func openPoller(kind string) (Poller, error) {
 	switch kind {
 	case "", PollerNative:
 		return newNativePoller()
+	case PollerGnet:
+		return newGnetPoller()
 	}
 	return nil, fmt.Errorf("%w: %q (known: %s, %s)", ErrPollerUnknown, kind, PollerNative, PollerGnet)
 }
