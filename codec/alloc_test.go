@@ -81,3 +81,75 @@ func TestStanzasAllocateNothing(t *testing.T) {
 		}
 	}
 }
+
+// The message path, on 20 bytes of payload as in the figures of the README.
+var (
+	benchSend    = Send{Cseq: 1 << 20, To: 1002, N: 1, Parts: Parts{}.Append(Part{Kind: 1, Blob: make([]byte, 20)})}
+	benchDeliver = Deliver{Seq: 1 << 40, From: 1001, Gen: 7, ID: 13, TimeSec: 1_700_000_000, Blob: make([]byte, 20)}
+)
+
+func BenchmarkDecode(b *testing.B) {
+	send, _ := AppendSend(nil, &benchSend)
+	deliver, _ := AppendDeliver(nil, &benchDeliver)
+	ack, _ := AppendAck(nil, &Ack{Seq: 1 << 40})
+	receipt, _ := AppendReceipt(nil, &Receipt{Seq: 5, Kind: ReceiptRead, Peer: 1002, First: 1, Last: 1})
+	b.Run("send", func(b *testing.B) { benchmarkDecode(b, send, ParseSend) })
+	b.Run("deliver", func(b *testing.B) { benchmarkDecode(b, deliver, ParseDeliver) })
+	b.Run("ack", func(b *testing.B) { benchmarkDecode(b, ack, ParseAck) })
+	b.Run("receipt", func(b *testing.B) { benchmarkDecode(b, receipt, ParseReceipt) })
+}
+
+func benchmarkDecode[T any](b *testing.B, frame []byte, parse func(Frame) (T, error)) {
+	b.ReportAllocs()
+	for b.Loop() {
+		f, _, err := Next(frame, FrameBytesMax)
+		if err == nil {
+			_, err = parse(f)
+		}
+		if err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkEncode(b *testing.B) {
+	b.Run("send", func(b *testing.B) { benchmarkEncode(b, &benchSend, AppendSend) })
+	b.Run("deliver", func(b *testing.B) { benchmarkEncode(b, &benchDeliver, AppendDeliver) })
+	b.Run("ack", func(b *testing.B) { benchmarkEncode(b, &Ack{Seq: 1 << 40}, AppendAck) })
+	b.Run("receipt", func(b *testing.B) {
+		benchmarkEncode(b, &Receipt{Seq: 5, Kind: ReceiptRead, Peer: 1002, First: 1, Last: 1}, AppendReceipt)
+	})
+}
+
+func benchmarkEncode[T any](b *testing.B, v *T, add func([]byte, *T) ([]byte, error)) {
+	buf := make([]byte, 0, 256)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := add(buf, v); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkNode(b *testing.B) {
+	body, _ := buildQuery(nil)
+	n := Node{Body: body}
+	b.Run("parse", func(b *testing.B) {
+		var tape Tape
+		b.ReportAllocs()
+		for b.Loop() {
+			if err := tape.Parse(&n); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("build", func(b *testing.B) {
+		buf := make([]byte, 0, 256)
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := buildQuery(buf); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+}

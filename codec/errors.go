@@ -55,3 +55,22 @@ var (
 	// ErrInflateTooLarge: more comes out than is allowed.
 	ErrInflateTooLarge = errors.New("codec: compressed data expands above the limit")
 )
+
+// Errors of Tape.Parse. CodeMalformed.
+var (
+	// ErrNodeLength: the node ends early or bytes follow it.
+	ErrNodeLength = errors.New("codec: node ends early or is followed by more bytes")
+	// ErrNodeTag: a tag byte without meaning, or a token that the dictionary does not have.
+	ErrNodeTag = errors.New("codec: unknown tag or token in a node")
+	// ErrNodePlace: a value where its kind can't stand: a number as a name, a list as an attribute.
+	ErrNodePlace = errors.New("codec: value in the wrong place of a node")
+	// ErrNodeForm: not the canonical form: a longer number or length than needed, a text that is a token, a key twice,
+	// or compression that was not worth it.
+	ErrNodeForm = errors.New("codec: node not in canonical form")
+	// ErrNodeLimit: deeper, longer or with more attributes than allowed.
+	ErrNodeLimit = errors.New("codec: node above a limit")
+)
+
+// ErrBuilder comes out of Builder.Finish, besides ErrNodeForm and ErrNodeLimit: the calls make no node. The caller's
+// mistake, never the peer's.
+var ErrBuilder = errors.New("codec: builder calls make no node")

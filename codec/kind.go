@@ -89,3 +89,70 @@ func (c ErrorCode) Closes() bool { return c >= 64 }
 
 // Returns says whether a client that was closed with this code should come back by itself.
 func (c ErrorCode) Returns() bool { return c < 64 || c >= 96 }
+
+// String is the code's name in logs, metrics and docs/protocol.md; empty for a code without one.
+func (c ErrorCode) String() string {
+	if int(c) < len(codeNames) {
+		return codeNames[c]
+	}
+	return ""
+}
+
+var codeNames = [...]string{
+	CodeNone:            "none",
+	CodeRateLimited:     "rate_limited",
+	CodeNoSuchUser:      "no_such_user",
+	CodeNoSuchDevice:    "no_such_device",
+	CodeTooLarge:        "too_large",
+	CodeMailboxFull:     "mailbox_full",
+	CodeServerFull:      "server_full",
+	CodeUnsupported:     "unsupported",
+	CodeNoPrekeys:       "no_prekeys",
+	CodeNotMember:       "not_member",
+	CodeTooMany:         "too_many",
+	CodeInternal:        "internal",
+	CodeNotForGroups:    "not_for_groups",
+	CodeInvalidReceiver: "invalid_receiver",
+	CodeMalformed:       "malformed",
+	CodeCseqGap:         "cseq_gap",
+	CodeUnexpected:      "unexpected",
+	CodeVersion:         "version",
+	CodeReplaced:        "replaced",
+	CodeGenerationStale: "generation_stale",
+	CodeNotAuthorized:   "not_authorized",
+	CodeAckInvalid:      "ack_invalid",
+	CodeDraining:        "draining",
+	CodeLoginTimeout:    "login_timeout",
+	CodeIdle:            "idle",
+	CodeSlowConsumer:    "slow_consumer",
+	CodeAckTimeout:      "ack_timeout",
+	CodeCrashed:         "crashed",
+	CodeBusy:            "busy",
+}
+
+// String is the kind's name in docs/protocol.md; empty for a kind without one.
+func (k Kind) String() string {
+	if int(k) < len(kindNames) {
+		return kindNames[k]
+	}
+	return ""
+}
+
+var kindNames = [...]string{
+	KindPing:      "PING",
+	KindPong:      "PONG",
+	KindHello:     "HELLO",
+	KindSuccess:   "SUCCESS",
+	KindResume:    "RESUME",
+	KindError:     "ERROR",
+	KindGoAway:    "GOAWAY",
+	KindState:     "STATE",
+	KindSend:      "SEND",
+	KindDeliver:   "DELIVER",
+	KindAck:       "ACK",
+	KindReceipt:   "RECEIPT",
+	KindTyping:    "TYPING",
+	KindPresence:  "PRESENCE",
+	KindSubscribe: "SUBSCRIBE",
+	KindNode:      "NODE",
+}

@@ -24,6 +24,8 @@ const (
 	NodeDepthMax = 8
 	// NodeItemsMax bounds the nodes, attributes and values of one NODE frame together.
 	NodeItemsMax = 4_096
+	// NodeAttrsMax bounds the attributes of one node: keys are compared pairwise.
+	NodeAttrsMax = 32
 	// NodeInflatedBytesMax bounds a NODE frame after DEFLATE is undone.
 	NodeInflatedBytesMax = 256 << 10
 	// NodeDeflateBytesMin is the smallest node that is worth compressing.

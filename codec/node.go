@@ -57,3 +57,17 @@ func AppendNode(dst []byte, v *Node) ([]byte, error) {
 	dst = appendExt(dst, v.Ext)
 	return append(dst, v.Body...), nil
 }
+
+// CompressNode compresses the body of a node that has NodeDeflateBytesMin bytes or more when that saves bytes. The
+// result's Body then lies in scratch's array, which is returned to be used again; else the node is returned as it is.
+func CompressNode(n Node, scratch []byte) (Node, []byte) {
+	if n.Flags&FlagDeflate != 0 || len(n.Body) < NodeDeflateBytesMin {
+		return n, scratch
+	}
+	out, ok := deflate(scratch[:0], n.Body)
+	if !ok {
+		return n, scratch
+	}
+	n.Body, n.Flags = out, n.Flags|FlagDeflate
+	return n, out
+}
