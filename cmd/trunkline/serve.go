@@ -1,11 +1,151 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+
+	"trunkline/server"
 )
 
-func runServe(_ []string, _ io.Reader, _, stderr io.Writer) int {
-	fmt.Fprintln(stderr, "trunkline serve: not built yet")
-	return exitUsage
+// runServe runs the chat server until a signal, then drains it.
+func runServe(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+	cfg, err := parseServe(args)
+	if err != nil {
+		defaults := server.DefaultConfig()
+		return usageError("serve", serveFlags(&defaults, &serveOptions{}), err, stdout, stderr)
+	}
+	// Both the terminal's Ctrl-C and a service manager's stop drain. Signals are caught before anything is opened.
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(cfg.GCPercent)
+	}
+	cfg.Logger = newLogger(cfg, stderr)
+	srv, err := server.New(cfg)
+	if err != nil {
+		return serveFailed(cfg, err, stderr)
+	}
+	printBanner(stdout, srv)
+	return serveUntilSignal(srv, signals, stdout, stderr)
+}
+
+// serveUntilSignal runs srv. The first signal drains, the second ends the process at once.
+func serveUntilSignal(srv *server.Server, signals <-chan os.Signal, stdout, stderr io.Writer) int {
+	ctx, drain := context.WithCancel(context.Background())
+	defer drain()
+	done := make(chan error, 1)
+	go func() { done <- srv.Run(ctx) }() // ended by drain
+	var err error
+	select {
+	case err = <-done:
+	case sig := <-signals:
+		fmt.Fprintf(stdout, "\n%s: draining for at most %s; a second Ctrl-C ends at once\n", sig, srv.Config().DrainTimeout)
+		drain()
+		select {
+		case err = <-done:
+		case <-signals:
+			fmt.Fprintln(stderr, "trunkline serve: ended at once by a second signal")
+			return exitInterrupt
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "trunkline serve: %s\n", oneLine(err))
+		return exitFailed
+	}
+	fmt.Fprintln(stdout, "drained, goodbye")
+	return exitOK
+}
+
+// serveFailed explains in one line why there is no server.
+func serveFailed(cfg server.Config, err error, stderr io.Writer) int {
+	code, hint := exitFailed, ""
+	switch {
+	case errors.Is(err, server.ErrConfig):
+		code = exitUsage
+	case errors.Is(err, syscall.EADDRINUSE):
+		hint = "; is another server running? --listen and --admin choose other ports"
+	case errors.Is(err, syscall.EACCES) && strings.Contains(err.Error(), "listen"):
+		hint = "; ports below 1024 need privileges"
+	case errors.Is(err, server.ErrDataLocked):
+		hint = "; one directory serves one process"
+	}
+	fmt.Fprintf(stderr, "trunkline serve: %s%s\n", oneLine(err), hint)
+	return code
+}
+
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
+
+func newLogger(cfg server.Config, w io.Writer) *slog.Logger {
+	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
+	opts := &slog.HandlerOptions{Level: levels[cfg.LogLevel]}
+	if cfg.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, opts))
+	}
+	return slog.New(slog.NewTextHandler(w, opts))
+}
+
+// printBanner says what runs, within what limits, how safe that is, and what to try next.
+func printBanner(w io.Writer, srv *server.Server) {
+	cfg, limits := srv.Config(), srv.Limits()
+	addr := srv.Addr().String()
+	fmt.Fprintf(w, "trunkline %s on %s/%s, %s\n\n", server.Version(), runtime.GOOS, runtime.GOARCH, count(cfg.Loops, "loop"))
+	fmt.Fprintf(w, "  chat    %s\n", addr)
+	if admin := srv.AdminAddr(); admin != nil {
+		fmt.Fprintf(w, "  admin   http://%s/status, /metrics, /healthz, /debug/pprof/\n", admin)
+	}
+	fmt.Fprintf(w, "  limits  %s; the descriptor limit is %d%s and allows %d\n", count(limits.Connections, "connection"),
+		limits.Descriptors, raisedFrom(limits), srv.ConnectionsAllowed())
+	fmt.Fprintf(w, "          %d entries or %s for one device, %s for all, %s\n", limits.MailboxEntries,
+		server.Bytes(limits.MailboxBytes), server.Bytes(limits.StoreBytes), count(limits.Users, "user"))
+	if cfg.Data == "" {
+		fmt.Fprint(w, "  data    none kept (--data DIR keeps the hash seed)\n")
+	} else {
+		fmt.Fprintf(w, "  data    %s\n", cfg.Data)
+	}
+	fmt.Fprint(w, "          messages wait in memory: what clients have not fetched is lost when this process ends\n\n")
+	fmt.Fprint(w, "  WARNING: --transport=plain is not encrypted and --registration=open lets anybody log in as anybody.\n"+
+		"           For trials and trusted networks only.\n\n")
+	flag := ""
+	if addr != server.ListenDefault {
+		flag = " --server " + dialable(addr)
+	}
+	fmt.Fprintf(w, "Try it, in two other terminals:\n  trunkline chat --user 1001 --to 1002%s\n  trunkline chat --user 1002 --to 1001%s\n", flag, flag)
+	fmt.Fprint(w, "Ctrl-C drains and ends.\n\n")
+}
+
+func raisedFrom(l server.Limits) string {
+	if l.Descriptors == l.DescriptorsWere {
+		return ""
+	}
+	return fmt.Sprintf(" (raised from %d)", l.DescriptorsWere)
+}
+
+func count(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// dialable names loopback where the server listens on every address.
+func dialable(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if ip := net.ParseIP(host); err == nil && ip != nil && ip.IsUnspecified() {
+		if ip.To4() == nil {
+			return net.JoinHostPort("::1", port)
+		}
+		return net.JoinHostPort("127.0.0.1", port)
+	}
+	return addr
 }

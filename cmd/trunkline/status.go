@@ -1,11 +1,126 @@
 package main
 
 import (
+	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
+	"net/http"
+	"sort"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"trunkline/server"
 )
 
-func runStatus(_ []string, _ io.Reader, _, stderr io.Writer) int {
-	fmt.Fprintln(stderr, "trunkline status: not built yet")
-	return exitUsage
+const (
+	// statusTimeout is how long a server may take to answer: loops have half a second, the rest is loopback.
+	statusTimeout = 5 * time.Second
+	// statusBytesMax bounds the answer: 255 loops take a tenth of it.
+	statusBytesMax = 4 << 20
+)
+
+// runStatus asks a running server how it is doing.
+func runStatus(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+	fs := flag.NewFlagSet("status", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	admin := fs.String("admin", server.AdminDefault, "`address` of the server's admin listener")
+	raw := fs.Bool("json", false, "print the JSON document")
+	if err := parseFlags(fs, args); err != nil {
+		return usageError("status", fs, err, stdout, stderr)
+	}
+	body, err := fetchStatus(*admin)
+	if err != nil {
+		fmt.Fprintf(stderr, "trunkline status: nothing answers on %s: %s\n", *admin, oneLine(err))
+		return exitFailed
+	}
+	if *raw {
+		fmt.Fprintf(stdout, "%s\n", strings.TrimSpace(string(body)))
+		return exitOK
+	}
+	var st server.Status
+	if err := json.Unmarshal(body, &st); err != nil {
+		fmt.Fprintf(stderr, "trunkline status: %s does not answer like a trunkline server: %s\n", *admin, oneLine(err))
+		return exitFailed
+	}
+	printStatus(stdout, &st)
+	return exitOK
+}
+
+// fetchStatus reads /status.
+func fetchStatus(admin string) ([]byte, error) {
+	client := &http.Client{Timeout: statusTimeout}
+	defer client.CloseIdleConnections()
+	resp, err := client.Get("http://" + admin + "/status")
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = resp.Body.Close() }() // read to its end, or given up
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the answer is %s", resp.Status)
+	}
+	return io.ReadAll(io.LimitReader(resp.Body, statusBytesMax))
+}
+
+// printStatus writes the document for people.
+func printStatus(w io.Writer, st *server.Status) {
+	state := "serving"
+	if st.Draining {
+		state = "draining"
+	}
+	fmt.Fprintf(w, "trunkline %s, pid %d, %s for %s, on %s (%s, registration %s)\n\n", st.Version, st.PID, state,
+		(time.Duration(st.UptimeSeconds) * time.Second).String(), st.Listen, st.Transport, st.Registration)
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(t, "connections\t%d of %d\tsessions\t%d\tusers\t%d\n", st.Connections, st.Limits.Connections, st.Sessions, st.Users)
+	fmt.Fprintf(t, "messages\t%d in\t\t%d out\t\t%d acknowledged\n", st.MessagesIn, st.MessagesOut, st.MessagesAcked)
+	fmt.Fprintf(t, "waiting\t%d entries\t\t%s\t\tof %s\n", st.QueueEntries, bytesText(st.QueueBytes), bytesText(st.Limits.StoreBytes))
+	fmt.Fprintf(t, "per second\t%.1f in\t\t%.1f out\t\t%.1f logins\n", st.Rates.MessagesIn, st.Rates.MessagesOut, st.Rates.Logins)
+	fmt.Fprintf(t, "memory\t%s resident\t\t%s heap\t\t%d collections\n", bytesText(st.Memory.RSS), bytesText(int64(st.Memory.Heap)), st.Memory.GCCycles)
+	fmt.Fprintf(t, "CPU\t%.1f s user\t\t%.1f s system\t\t%.3f cores now\n", st.CPU.User, st.CPU.System, st.Rates.CPUCores)
+	_ = t.Flush() // the terminal may be gone
+	printTrouble(w, st)
+	fmt.Fprintln(w)
+	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(t, "loop\tconnections\tsessions\tmessages in\tout\twaiting\tMB in\tout\tturns\tage\t")
+	for _, l := range st.PerLoop {
+		fmt.Fprintf(t, "%d\t%d\t%d\t%d\t%d\t%d\t%.1f\t%.1f\t%d\t%.1fs\t\n", l.Loop, l.Connections, l.Sessions, l.MessagesIn,
+			l.MessagesOut, l.QueueEntries, float64(l.BytesIn)/1e6, float64(l.BytesOut)/1e6, l.Turns, l.AnswerSeconds)
+	}
+	_ = t.Flush() // the terminal may be gone
+}
+
+// printTrouble writes only what is not zero.
+func printTrouble(w io.Writer, st *server.Status) {
+	for _, row := range []struct {
+		name   string
+		counts map[string]uint64
+	}{{"rejected", st.Rejections}, {"closed", st.Closes}, {"trouble", map[string]uint64{
+		"accept errors": st.AcceptErrors, "over the limit": st.AcceptRefused, "malformed frames": st.MalformedFrames, "panics": st.Panics,
+	}}} {
+		var parts []string
+		for name, n := range row.counts {
+			if n > 0 {
+				parts = append(parts, fmt.Sprintf("%s %d", name, n))
+			}
+		}
+		if sort.Strings(parts); len(parts) > 0 {
+			fmt.Fprintf(w, "%s: %s\n", row.name, strings.Join(parts, ", "))
+		}
+	}
+}
+
+// bytesText rounds to three digits: 41.2 MiB.
+func bytesText(n int64) string {
+	v, unit := float64(n), "B"
+	for _, u := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if v < 1024 {
+			break
+		}
+		v, unit = v/1024, u
+	}
+	if unit == "B" {
+		return fmt.Sprintf("%d B", n)
+	}
+	return fmt.Sprintf("%.1f %s", v, unit)
 }

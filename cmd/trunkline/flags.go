@@ -1,0 +1,106 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"strings"
+
+	"trunkline/server"
+)
+
+// serveOptions are the flags of serve that are not settings of the server.
+type serveOptions struct {
+	config string // --config
+}
+
+// serveFlags declares the flags of serve over cfg: what cfg holds is each flag's default. The names are the keys of the
+// configuration file.
+func serveFlags(cfg *server.Config, opts *serveOptions) *flag.FlagSet {
+	fs := flag.NewFlagSet("serve", flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // errors and help are printed once, by parseServe
+	fs.StringVar(&opts.config, "config", "", "read settings from this TOML `file`; flags win over it")
+	fs.StringVar(&cfg.Listen, "listen", cfg.Listen, "`address` for clients")
+	fs.StringVar(&cfg.Admin, "admin", cfg.Admin, "`address` for status, metrics and profiles; \"off\" for none")
+	fs.BoolVar(&cfg.AdminPublic, "admin-public", cfg.AdminPublic, "allow --admin on an address that is not loopback")
+	fs.IntVar(&cfg.Loops, "loops", cfg.Loops, "event loops; the default is the number of processors")
+	fs.StringVar(&cfg.Poller, "poller", cfg.Poller, "native or gnet; empty for the faster one")
+	fs.StringVar(&cfg.Place, "place", cfg.Place, "home: connections move to their user's loop; accept: they stay")
+	fs.BoolVar(&cfg.ReusePort, "reuseport", cfg.ReusePort, "one listening socket for each loop")
+	fs.StringVar(&cfg.Data, "data", cfg.Data, "`directory` for what is kept (hash seed, lock); empty keeps nothing")
+	fs.IntVar(&cfg.MaxConnections, "max-connections", cfg.MaxConnections, "most open connections; 0 for what the descriptor limit allows")
+	fs.StringVar(&cfg.Registration, "registration", cfg.Registration, "who may log in: open (anybody as anybody)")
+	fs.StringVar(&cfg.Transport, "transport", cfg.Transport, "what clients speak: plain (not encrypted)")
+	fs.TextVar(&cfg.Keepalive, "keepalive", cfg.Keepalive, "how often a silent client must say something")
+	fs.TextVar(&cfg.LoginTimeout, "login-timeout", cfg.LoginTimeout, "how long a connection may take to log in")
+	fs.TextVar(&cfg.AckTimeout, "ack-timeout", cfg.AckTimeout, "how long a device may acknowledge nothing")
+	fs.TextVar(&cfg.DrainTimeout, "drain-timeout", cfg.DrainTimeout, "how long Ctrl-C waits for clients to leave")
+	fs.IntVar(&cfg.MailboxEntries, "mailbox-entries", cfg.MailboxEntries, "most entries waiting for one device")
+	fs.TextVar(&cfg.MailboxBytes, "mailbox-bytes", cfg.MailboxBytes, "most bytes waiting for one device")
+	fs.IntVar(&cfg.Users, "users", cfg.Users, "most users known to the server")
+	fs.TextVar(&cfg.StoreBytes, "store-bytes", cfg.StoreBytes, "most bytes waiting for all devices")
+	fs.IntVar(&cfg.Subscriptions, "subscriptions", cfg.Subscriptions, "most presence subscriptions of one session")
+	fs.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug, info, warn or error")
+	fs.StringVar(&cfg.LogFormat, "log-format", cfg.LogFormat, "text or json")
+	fs.IntVar(&cfg.GCPercent, "gc-percent", cfg.GCPercent, "heap growth between collections, in percent; GOGC wins over it")
+	return fs
+}
+
+// parseServe settles the configuration: defaults, then the file of --config, then flags. flag.ErrHelp asks for help.
+func parseServe(args []string) (server.Config, error) {
+	cfg, opts := server.DefaultConfig(), serveOptions{}
+	cfg.MaxConnections = 0
+	if err := parseFlags(serveFlags(&cfg, &opts), args); err != nil {
+		return cfg, err
+	}
+	if opts.config != "" {
+		cfg = server.DefaultConfig()
+		if err := cfg.LoadFile(opts.config); err != nil {
+			return cfg, err
+		}
+		if err := parseFlags(serveFlags(&cfg, &opts), args); err != nil {
+			return cfg, err
+		}
+	}
+	return cfg, cfg.Validate()
+}
+
+// parseFlags takes flags only: a word that is left over is an error.
+func parseFlags(fs *flag.FlagSet, args []string) error {
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if fs.NArg() > 0 {
+		return fmt.Errorf("%q is not a flag", fs.Arg(0))
+	}
+	return nil
+}
+
+// usageError prints one line for a wrong flag or setting, or the help that was asked for, and answers the exit code.
+func usageError(name string, fs *flag.FlagSet, err error, stdout, stderr io.Writer) int {
+	if errors.Is(err, flag.ErrHelp) {
+		printFlags(stdout, name, fs)
+		return exitOK
+	}
+	text := strings.ReplaceAll(err.Error(), "\n", "; ")
+	text = strings.Replace(text, "flag provided but not defined: -", "unknown flag --", 1)
+	fmt.Fprintf(stderr, "trunkline %s: %s (trunkline %s --help lists the flags)\n", name, text, name)
+	return exitUsage
+}
+
+// printFlags writes one flag a line, with two dashes and its default.
+func printFlags(w io.Writer, name string, fs *flag.FlagSet) {
+	fmt.Fprintf(w, "Usage: trunkline %s [flags]\n\n", name)
+	fs.VisitAll(func(f *flag.Flag) {
+		arg, usage := flag.UnquoteUsage(f)
+		head := "--" + f.Name
+		if arg != "" {
+			head += " " + arg
+		}
+		if f.DefValue != "" && f.DefValue != "false" {
+			usage += " (default " + f.DefValue + ")"
+		}
+		fmt.Fprintf(w, "  %-26s %s\n", head, usage)
+	})
+}

@@ -1,0 +1,63 @@
+package server
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"time"
+)
+
+// drain asks every client to leave, waits for them until DrainTimeout, flushes and closes what is left. ended is
+// the end of the loops.
+func (s *Server) drain(ended <-chan error) error {
+	s.draining.Store(true)
+	err := s.listener.Close()
+	open := s.connections()
+	spread := retrySpread(open)
+	s.cfg.Logger.Info("draining", "connections", open, "retry_after_max", spread.String(), "timeout", s.cfg.DrainTimeout.String())
+	msg := make([]byte, 5)
+	msg[0] = askDrain
+	binary.BigEndian.PutUint32(msg[1:], uint32(spread.Milliseconds()))
+	for loop := range s.cfg.Loops {
+		err = errors.Join(err, s.reactor.Post(loop, msg))
+	}
+	s.waitForLeaving(ended)
+	left := s.connections()
+	ctx, cancel := context.WithTimeout(context.Background(), FlushTimeout)
+	defer cancel()
+	err = errors.Join(err, s.reactor.Shutdown(ctx))
+	s.cfg.Logger.Info("drained", "left_by_themselves", max(0, open-left), "closed", left)
+	return err
+}
+
+// waitForLeaving returns when no connection is open, when DrainTimeout has passed, or when the loops have ended.
+func (s *Server) waitForLeaving(ended <-chan error) {
+	deadline := time.NewTimer(time.Duration(s.cfg.DrainTimeout))
+	defer deadline.Stop()
+	look := time.NewTicker(drainPoll)
+	defer look.Stop()
+	for s.connections() > 0 {
+		select {
+		case <-look.C:
+		case <-deadline.C:
+			return
+		case <-ended:
+			return
+		}
+	}
+}
+
+// connections reads the loops' own counters, which takes no answer from them.
+func (s *Server) connections() int64 {
+	total := int64(0)
+	for _, l := range s.reactor.Stats() {
+		total += l.Connections
+	}
+	return total
+}
+
+// retrySpread is the time over which that many clients are asked to come back.
+func retrySpread(connections int64) time.Duration {
+	spread := time.Duration(connections) * time.Second / ReturnsPerSecond
+	return min(max(spread, RetryAfterMin), RetryAfterMax)
+}

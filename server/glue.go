@@ -1,0 +1,144 @@
+package server
+
+import (
+	"encoding/binary"
+	"sync/atomic"
+	"time"
+
+	"trunkline/netpoll"
+	"trunkline/shard"
+	"trunkline/store"
+)
+
+// Messages that the server itself posts to a loop (from == -1): one byte, then what it needs.
+const (
+	askStats = 1 // fill loopHandler.asked
+	askDrain = 2 // u32 retry-after in milliseconds, big-endian
+)
+
+// loopHandler is one loop's share of the server: it hands the loop's events to the loop's shard, and the shard's wishes to
+// the loop. It belongs to the loop's goroutine, but for asked.
+type loopHandler struct {
+	host      loopHost
+	shard     *shard.Shard
+	mailboxes *store.Mailboxes
+	panics    *panicCounter
+	asked     atomic.Pointer[loopReport] // set by whoever wants counters, taken by the loop
+}
+
+// loopReport is what one loop tells about itself. The loop fills it and closes done; before that only the loop touches it.
+type loopReport struct {
+	done  chan struct{}
+	nowMs int64 // the loop's clock
+	shard shard.Stats
+	store store.Stats
+}
+
+// newLoopHandler builds the shard that l drives.
+func newLoopHandler(l *netpoll.Loop, cfg shard.Config, panics *panicCounter) *loopHandler {
+	h := &loopHandler{host: loopHost{l}, mailboxes: store.NewMailboxes(), panics: panics}
+	cfg.Loop = l.Index()
+	cfg.Queue = h.mailboxes
+	h.shard = shard.New(cfg, h.host)
+	return h
+}
+
+// OnOpen starts a session.
+func (h *loopHandler) OnOpen(id netpoll.ConnID, info netpoll.OpenInfo) {
+	h.shard.Open(h.host.loop.Now(), shard.Conn(id), info.Origin == netpoll.OriginMoved)
+}
+
+// OnData hands over what waits; the shard says how much of it it took.
+func (h *loopHandler) OnData(id netpoll.ConnID, b []byte) (consumed int) {
+	return h.shard.Data(h.host.loop.Now(), shard.Conn(id), b)
+}
+
+// OnHalfClose tells that no more input comes.
+func (h *loopHandler) OnHalfClose(id netpoll.ConnID) {
+	h.shard.HalfClosed(h.host.loop.Now(), shard.Conn(id))
+}
+
+// OnWritable tells that the output has drained.
+func (h *loopHandler) OnWritable(id netpoll.ConnID) {
+	h.shard.Writable(h.host.loop.Now(), shard.Conn(id))
+}
+
+// OnClose ends the session, whatever the reason was.
+func (h *loopHandler) OnClose(id netpoll.ConnID, _ netpoll.CloseReason) {
+	h.shard.Closed(h.host.loop.Now(), shard.Conn(id))
+}
+
+// OnMessage takes the messages of other shards, and of the server itself.
+func (h *loopHandler) OnMessage(from int, msg []byte) {
+	if from >= 0 {
+		h.shard.Message(h.host.loop.Now(), from, msg)
+		return
+	}
+	switch {
+	case len(msg) == 1 && msg[0] == askStats:
+		h.report()
+	case len(msg) == 5 && msg[0] == askDrain:
+		h.shard.Drain(h.host.loop.Now(), binary.BigEndian.Uint32(msg[1:]))
+	}
+}
+
+// OnTimer is the connection's one timer.
+func (h *loopHandler) OnTimer(id netpoll.ConnID) {
+	h.shard.Timer(h.host.loop.Now(), shard.Conn(id))
+}
+
+// OnTick ends the turn.
+func (h *loopHandler) OnTick() { h.shard.Tick(h.host.loop.Now()) }
+
+// OnPanic lets the shard forget the step that crashed. The loop closes the connection.
+func (h *loopHandler) OnPanic(id netpoll.ConnID, value any, stack []byte) {
+	h.panics.note(h.host.loop.Index(), id, value, stack)
+	h.shard.Recover(h.host.loop.Now())
+}
+
+// report answers askStats. A report that nobody waits for any more is filled all the same: nobody reads it.
+func (h *loopHandler) report() {
+	r := h.asked.Swap(nil)
+	if r == nil {
+		return
+	}
+	r.nowMs = h.host.loop.Now()
+	r.shard = h.shard.Stats()
+	r.store = h.mailboxes.Stats()
+	close(r.done)
+}
+
+// loopHost is the loop as the shard sees it. It is one pointer, so that passing it as an interface allocates nothing.
+type loopHost struct{ loop *netpoll.Loop }
+
+// Send implements shard.Host.
+func (h loopHost) Send(conn shard.Conn, frame []byte) error {
+	return h.loop.Send(netpoll.ConnID(conn), frame)
+}
+
+// Close implements shard.Host: what waits is written first.
+func (h loopHost) Close(conn shard.Conn) { h.loop.CloseFlush(netpoll.ConnID(conn), FlushTimeout) }
+
+// Move implements shard.Host. A loop that cannot take the connection costs it: the client comes back.
+func (h loopHost) Move(conn shard.Conn, to int) {
+	if h.loop.Move(netpoll.ConnID(conn), to, nil) != nil {
+		h.loop.Close(netpoll.ConnID(conn))
+	}
+}
+
+// SetTimer implements shard.Host.
+func (h loopHost) SetTimer(conn shard.Conn, ms int64) {
+	h.loop.SetTimer(netpoll.ConnID(conn), time.Duration(ms)*time.Millisecond)
+}
+
+// Redeliver implements shard.Host.
+func (h loopHost) Redeliver(conn shard.Conn) { h.loop.Redeliver(netpoll.ConnID(conn)) }
+
+// Post implements shard.Mesh.
+func (h loopHost) Post(to int, msg []byte) error { return h.loop.Post(to, msg) }
+
+// Credit implements shard.Mesh.
+func (h loopHost) Credit(to int) int { return h.loop.Credit(to) }
+
+// WakeAt implements shard.Mesh.
+func (h loopHost) WakeAt(unixMs int64) { h.loop.WakeAt(unixMs) }

@@ -1,0 +1,222 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"trunkline/netpoll"
+	"trunkline/shard"
+	"trunkline/tuning"
+)
+
+// Server is one running server: loops with a shard on each, a listener for clients and one for operators.
+type Server struct {
+	cfg     Config // with its defaults filled in
+	files   tuning.FileLimit
+	data    *dataDir
+	started time.Time
+
+	reactor  *netpoll.Reactor
+	listener *netpoll.Listener
+	gather   *gatherer
+	panics   *panicCounter
+	admin    *admin // nil when off
+
+	draining atomic.Bool
+	running  atomic.Bool
+	rates    atomic.Pointer[Rates]
+}
+
+// New checks cfg (ErrConfig: exit status 2), raises the descriptor limit, takes the data directory and opens the listeners
+// (exit status 1 when that fails). Clients that connect now wait until Run. Whoever does not call Run calls Close.
+func New(cfg Config) (*Server, error) {
+	if err := cfg.Validate(); err != nil {
+		return nil, err
+	}
+	s := &Server{cfg: cfg.withDefaults(), started: time.Now()}
+	s.rates.Store(&Rates{})
+	s.raiseFileLimit()
+	data, err := openDataDir(s.cfg.Data)
+	if err != nil {
+		return nil, err
+	}
+	s.data = data
+	if err := s.build(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	if err := s.listen(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// raiseFileLimit settles how many connections there may be. A limit that could not be raised is worth a line, no more.
+func (s *Server) raiseFileLimit() {
+	files, err := tuning.RaiseFileLimit()
+	if err != nil {
+		s.cfg.Logger.Warn("the descriptor limit stays as it was", "err", err)
+	}
+	s.files = files
+	allowed := min(max(files.Connections(), 1), ConnectionsMax)
+	if s.cfg.MaxConnections == 0 || s.cfg.MaxConnections > allowed {
+		s.cfg.MaxConnections = allowed
+	}
+}
+
+// build makes the reactor and one shard for each loop.
+func (s *Server) build() error {
+	incarnation, err := randomUint64() // this process starts without data: clients must know
+	if err != nil {
+		return err
+	}
+	s.panics = &panicCounter{log: s.cfg.Logger, now: time.Now}
+	shards := s.shardConfig(incarnation)
+	var handlers []*loopHandler
+	s.reactor, err = netpoll.New(netpoll.Config{
+		Loops: s.cfg.Loops, Poller: s.cfg.Poller, ConnectionsMax: s.cfg.MaxConnections, Logger: s.cfg.Logger,
+	}, func(l *netpoll.Loop) netpoll.Handler {
+		h := newLoopHandler(l, shards, s.panics)
+		handlers = append(handlers, h)
+		return h
+	})
+	if err != nil {
+		return fmt.Errorf("loops: %w", err)
+	}
+	s.gather = &gatherer{reactor: s.reactor, handlers: handlers, now: time.Now}
+	s.gather.last = &snapshot{loops: make([]loopCounters, len(handlers))}
+	return nil
+}
+
+// shardConfig divides what the process may hold by its loops.
+func (s *Server) shardConfig(incarnation uint64) shard.Config {
+	c := s.cfg
+	return shard.Config{
+		Placement:         shard.Placement{Seed: s.data.seed, Loops: c.Loops},
+		Incarnation:       incarnation,
+		OwnerEpoch:        1, // nothing outlives the process, so every owner is the first
+		StayPut:           c.Place == PlaceAccept,
+		Open:              true,
+		KeepaliveMs:       time.Duration(c.Keepalive).Milliseconds(),
+		LoginTimeoutMs:    time.Duration(c.LoginTimeout).Milliseconds(),
+		AckTimeoutMs:      time.Duration(c.AckTimeout).Milliseconds(),
+		MailboxEntriesMax: c.MailboxEntries,
+		MailboxBytesMax:   int64(c.MailboxBytes),
+		UsersMax:          (c.Users + c.Loops - 1) / c.Loops,
+		StoreBytesMax:     (int64(c.StoreBytes) + int64(c.Loops) - 1) / int64(c.Loops),
+		SubscriptionsMax:  c.Subscriptions,
+	}
+}
+
+// listen opens both listeners.
+func (s *Server) listen() error {
+	ln, err := s.reactor.Listen(netpoll.ListenConfig{Addr: s.cfg.Listen, ReusePort: s.cfg.ReusePort})
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w", s.cfg.Listen, err)
+	}
+	s.listener = ln
+	if s.cfg.Admin == AdminOff {
+		return nil
+	}
+	s.admin, err = openAdmin(s, s.cfg.Admin)
+	return err
+}
+
+// Addr is where clients connect. AdminAddr is where operators do; nil without an admin listener.
+func (s *Server) Addr() net.Addr { return s.listener.Addr() }
+
+// AdminAddr is where operators connect; nil without an admin listener.
+func (s *Server) AdminAddr() net.Addr {
+	if s.admin == nil {
+		return nil
+	}
+	return s.admin.listener.Addr()
+}
+
+func (s *Server) adminName() string {
+	if s.admin == nil {
+		return AdminOff
+	}
+	return s.admin.listener.Addr().String()
+}
+
+// Limits are the limits in force.
+func (s *Server) Limits() Limits {
+	return Limits{
+		Connections: s.cfg.MaxConnections, Descriptors: s.files.Soft, DescriptorsWere: s.files.SoftWas,
+		MailboxEntries: s.cfg.MailboxEntries, MailboxBytes: int64(s.cfg.MailboxBytes),
+		Users: s.cfg.Users, StoreBytes: int64(s.cfg.StoreBytes), Subscriptions: s.cfg.Subscriptions,
+	}
+}
+
+// ConnectionsAllowed is how many connections the descriptor limit allows.
+func (s *Server) ConnectionsAllowed() int { return s.files.Connections() }
+
+// Config is what the server runs with, defaults filled in.
+func (s *Server) Config() Config { return s.cfg }
+
+// Run serves until ctx ends, then drains: GOAWAY with retry-after, a wait for clients to leave, flush, close. It returns
+// nil after a clean drain, and an error when the loops ended by themselves. It can be called once.
+func (s *Server) Run(ctx context.Context) error {
+	if s.running.Swap(true) {
+		return ErrRunTwice
+	}
+	if err := s.reactor.Start(); err != nil {
+		return errors.Join(fmt.Errorf("loops: %w", err), s.release())
+	}
+	samples, stop := context.WithCancel(context.Background())
+	var helpers sync.WaitGroup
+	helpers.Go(func() { s.sample(samples) }) // ended by stop
+	if s.admin != nil {
+		helpers.Go(s.admin.serve) // ended by closeAdmin
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- s.reactor.Wait() }() // ends with the loops
+	var err error
+	select {
+	case <-ctx.Done():
+		err = s.drain(ended)
+	case err = <-ended:
+		err = errors.Join(fmt.Errorf("the loops ended: %w", err), s.listener.Close())
+	}
+	stop()
+	err = errors.Join(err, s.closeAdmin())
+	helpers.Wait()
+	return errors.Join(err, s.data.Close())
+}
+
+// closeAdmin ends serving operators.
+func (s *Server) closeAdmin() error {
+	if s.admin == nil {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), AdminReadTimeout)
+	defer cancel()
+	return s.admin.close(ctx)
+}
+
+// Close gives back what New took, for a server whose Run is not called. After Run there is nothing left to do.
+func (s *Server) Close() error {
+	if s.running.Swap(true) {
+		return nil
+	}
+	return s.release()
+}
+
+// release closes what New opened, in whatever state New left it.
+func (s *Server) release() error {
+	var errs []error
+	if s.admin != nil {
+		errs = append(errs, s.admin.listener.Close())
+	}
+	if s.reactor != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), FlushTimeout)
+		defer cancel()
+		errs = append(errs, s.reactor.Shutdown(ctx))
+	}
+	return errors.Join(append(errs, s.data.Close())...)
+}
