@@ -12,8 +12,8 @@ type Handle uint32
 
 // Arena gives out blocks of bytes in size classes and counts who holds them.
 //
-// Classes are 16 bytes apart up to 128, then four to each doubling up to 64 KiB, then one of 128 KiB: a block is at most
-// 15 bytes, later a quarter, larger than asked. Chunks have one size for all classes, so an empty chunk of one class
+// Classes are 8 bytes apart up to 128, 16 up to 256, then four to each doubling up to 64 KiB, then one of 128 KiB: a
+// block is at most 7 bytes, 15, later a quarter larger than asked. Chunks have one size for all classes, so an empty chunk of one class
 // serves any other.
 //
 // A chunk is blocks from the front and one 32-bit word for each block from the back. The word of a live block is its
@@ -44,8 +44,9 @@ type arenaChunk struct {
 }
 
 const (
-	fineClasses   = fineBytesMax / 16
-	coarseClasses = 9 * 4 // 128 B to 64 KiB is nine doublings
+	tinyClasses   = tinyBytesMax / 8
+	fineClasses   = tinyClasses + (fineBytesMax-tinyBytesMax)/16
+	coarseClasses = 8 * 4 // 256 B to 64 KiB is eight doublings
 	classCount    = fineClasses + coarseClasses + 1
 	wordFree      = 1 << 31
 	poison        = 0xDB
@@ -236,21 +237,27 @@ func (c *class) liveWord(ch *arenaChunk, off uint32, h Handle) uint32 {
 
 // classOf is the class whose blocks take n bytes with the least waste.
 func classOf(n int) int {
+	if n <= tinyBytesMax {
+		return (n - 1) / 8
+	}
 	if n <= fineBytesMax {
-		return (n - 1) / 16
+		return tinyClasses + (n-tinyBytesMax-1)/16
 	}
 	if n > 64<<10 {
 		return classCount - 1
 	}
 	top := bits.Len(uint(n-1)) - 1 // n-1 is within 2^top to 2^(top+1)-1
 	quarter := (n - 1) >> (top - 2) & 3
-	return fineClasses + (top-7)*4 + quarter
+	return fineClasses + (top-8)*4 + quarter
 }
 
 // classBytes is the block size of class k.
 func classBytes(k int) uint32 {
+	if k < tinyClasses {
+		return uint32(k+1) * 8
+	}
 	if k < fineClasses {
-		return uint32(k+1) * 16
+		return tinyBytesMax + uint32(k-tinyClasses+1)*16
 	}
 	if k == classCount-1 {
 		return BlockBytesMax

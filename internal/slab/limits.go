@@ -15,8 +15,10 @@ const (
 	arenaReserveChunks = 4
 	// BlockBytesMax is the largest block an Arena gives out. Over it Alloc gives none.
 	BlockBytesMax = 128 << 10
-	// fineBytesMax: up to here classes are 16 bytes apart, above there are four to each doubling.
-	fineBytesMax = 128
+	// tinyBytesMax and fineBytesMax: up to the first classes are 8 bytes apart, up to the second 16, because most blocks are
+	// that small and there are millions; above there are four classes to each doubling.
+	tinyBytesMax = 128
+	fineBytesMax = 256
 	// indexBits is the part of a Handle that is not the class. A class whose indexes are used up gives no more blocks.
 	indexBits = 26
 )
