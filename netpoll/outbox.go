@@ -1,0 +1,132 @@
+package netpoll
+
+// Post copies msg for another loop (or this one), FIFO for each pair; it leaves at the end of the turn.
+// ErrInboxFull only above the hard limit of limits.go; callers who can wait look at Credit first.
+func (l *Loop) Post(to int, msg []byte) error {
+	if uint(to) >= uint(len(l.outboxes)) {
+		return ErrLoopUnknown
+	}
+	if len(msg) > MessageBytesMax {
+		return ErrMessageTooLarge
+	}
+	o := &l.outboxes[to]
+	size := int64(recordHead + len(msg))
+	if o.posted+size > o.ceiling && !l.roomAt(to, size) {
+		return ErrInboxFull
+	}
+	p := l.outParcel(o, to)
+	p.buf = appendMessage(p.buf, msg)
+	o.posted += size
+	l.meters[meterMessagesOut]++
+	return nil
+}
+
+// Credit is how many bytes may be posted to a loop before InboxBytesMax is reached; 0 or less: wait for a later turn.
+// A message counts with 4 bytes more than it has. An unknown loop has none.
+func (l *Loop) Credit(to int) int {
+	if uint(to) >= uint(len(l.outboxes)) {
+		return 0
+	}
+	return l.r.cfg.InboxBytesMax - int(l.outboxes[to].posted-l.r.drained(to, l.index).Load())
+}
+
+// outbox is what this turn sends to one loop.
+type outbox struct {
+	p       *parcel // nil or empty: nothing yet
+	posted  int64   // bytes ever posted
+	ceiling int64   // posted may grow up to here without another look at what the other loop has taken
+}
+
+// roomAt looks anew whether size bytes stay below the hard limit.
+func (l *Loop) roomAt(to int, size int64) bool {
+	o := &l.outboxes[to]
+	o.ceiling = l.r.drained(to, l.index).Load() + inboxHardFactor*int64(l.r.cfg.InboxBytesMax)
+	return o.posted+size <= o.ceiling
+}
+
+// outParcel is the parcel that goes to a loop at the end of this turn.
+func (l *Loop) outParcel(o *outbox, to int) *parcel {
+	if o.p == nil {
+		o.p = &parcel{}
+	}
+	if len(o.p.buf) == 0 {
+		o.p.from = l.index
+		l.outDirty = append(l.outDirty, to)
+	}
+	return o.p
+}
+
+// flushOutboxes hands in what was posted in this turn: for each target one lock and at most one wake.
+func (l *Loop) flushOutboxes() {
+	for _, to := range l.outDirty {
+		o := &l.outboxes[to]
+		empty, ring := l.r.loops[to].inbox.put(o.p)
+		o.p = empty
+		if ring && to != l.index {
+			l.meters[meterWakes]++
+			l.r.wake(to)
+		}
+	}
+	l.outDirty = l.outDirty[:0]
+}
+
+// drainInbox delivers what other loops have sent, up to the turn's budget.
+func (l *Loop) drainInbox() {
+	if l.arrivedAt == len(l.arrived) && !l.takeInbox() {
+		return
+	}
+	messages, bytes := MessageTurnMax, MessageTurnBytesMax
+	for l.arrivedAt < len(l.arrived) && messages > 0 && bytes > 0 {
+		p := l.arrived[l.arrivedAt]
+		start := p.at
+		for messages > 0 && bytes > 0 {
+			kind, body, ok := p.next()
+			if !ok {
+				break
+			}
+			messages--
+			bytes -= len(body)
+			l.deliverRecord(p.from, kind, body)
+		}
+		l.credit(p.from, int64(p.at-start))
+		if p.at < len(p.buf) {
+			return
+		}
+		l.arrivedAt++
+	}
+}
+
+// takeInbox fetches what waits in the inbox, runs the commands and gives the parcels back that were read.
+func (l *Loop) takeInbox() bool {
+	if !l.inbox.waits.Load() {
+		return false
+	}
+	queue, commands := l.inbox.take(l.arrivedSpare, l.arrived)
+	clear(l.arrived)
+	l.arrivedSpare, l.arrived, l.arrivedAt = l.arrived[:0], queue, 0
+	for _, f := range commands {
+		f()
+	}
+	return true
+}
+
+// deliverRecord hands one record to the handler, or a connection to its slot.
+func (l *Loop) deliverRecord(from int, kind uint32, body []byte) {
+	if kind == recordConn {
+		p := parsePassage(body)
+		l.arrive(&p)
+		return
+	}
+	l.meters[meterMessagesIn]++
+	l.call(callMessage, 0, body, from)
+}
+
+// credit tells a sender that n bytes of its own have been taken.
+func (l *Loop) credit(from int, n int64) {
+	if from < 0 {
+		l.inbox.external.Add(-n)
+		return
+	}
+	d := l.r.drained(l.index, from)
+	d.Store(d.Load() + n)
+}
