@@ -1,0 +1,184 @@
+package client
+
+import (
+	"cmp"
+	"slices"
+
+	"trunkline/codec"
+)
+
+// downlink is what was received: duplicates, and how far the server may be told. Pure; the client's mutex guards it.
+//
+// Every mailbox entry becomes one pending row in order of arrival. Receipts and duplicates are settled at once, a
+// message when the application acknowledges it. ACK goes up to the last settled row with nothing unsettled before
+// it: an ACK is cumulative, and must not cover a message that nobody keeps yet.
+type downlink struct {
+	incarnation uint64
+	received    uint64 // highest seq seen in this incarnation: what is not above was handed over already
+	last        uint64 // highest seq settled: what HELLO and ACK say
+	acked       uint64 // highest seq an ACK was written for on this connection
+	arrivals    uint64 // number of the newest pending row
+	pending     []pendingRow
+	streams     map[StreamKey]*streamRow
+	uses        uint64 // newest Stream.Used
+}
+
+type pendingRow struct {
+	arrival     uint64
+	incarnation uint64
+	seq         uint64
+	settled     bool
+	message     bool // the fields below are set
+	key         StreamKey
+	gen         uint16
+	id          uint64
+}
+
+// streamRow is a stream as this process sees it: handed is what went to the application, kept what it acknowledged.
+type streamRow struct {
+	gen    uint16
+	handed uint64
+	used   uint64
+}
+
+// newDownlink continues with what a State held.
+func newDownlink(m Marks, streams []Stream) downlink {
+	d := downlink{incarnation: m.Incarnation, received: m.LastSeq, last: m.LastSeq, streams: map[StreamKey]*streamRow{}}
+	for _, s := range streams {
+		d.streams[s.StreamKey] = &streamRow{gen: s.Gen, handed: s.ID, used: s.Used}
+		d.uses = max(d.uses, s.Used)
+	}
+	return d
+}
+
+// begin starts a connection to data of that incarnation. lost is true when it is not the one that last belongs to:
+// then everything is forgotten but the streams.
+func (d *downlink) begin(incarnation uint64) (lost bool) {
+	d.acked = 0
+	if incarnation == d.incarnation {
+		d.acked = d.last // HELLO said so
+		return false
+	}
+	lost = d.incarnation != 0
+	d.incarnation, d.received, d.last = incarnation, 0, 0
+	return lost
+}
+
+// full says that the server sent more than any window allows.
+func (d *downlink) full() bool { return len(d.pending) >= PendingMax }
+
+// accept decides about a DELIVER. fresh: hand it over with that arrival number, and before, the id that preceded it in
+// its stream. Otherwise it is a duplicate. A message that was never stored (seq 0) is always fresh, with arrival 0.
+func (d *downlink) accept(v *codec.Deliver) (arrival, before uint64, fresh bool) {
+	if v.Seq == 0 {
+		return 0, 0, true
+	}
+	if v.Seq <= d.received {
+		return 0, 0, false
+	}
+	d.received = v.Seq
+	key := StreamKey{User: v.From, Device: v.Device, Group: v.Group}
+	row, known := d.streams[key]
+	duplicate := known && row.gen == v.Gen && v.ID <= row.handed
+	if !known {
+		row = &streamRow{}
+		d.streams[key] = row
+	}
+	if known && row.gen == v.Gen {
+		before = row.handed
+	}
+	d.arrivals++
+	d.uses++
+	row.used = d.uses
+	d.pending = append(d.pending, pendingRow{
+		arrival: d.arrivals, incarnation: d.incarnation, seq: v.Seq, settled: duplicate, message: !duplicate,
+		key: key, gen: v.Gen, id: v.ID,
+	})
+	if duplicate {
+		return 0, 0, false
+	}
+	row.gen, row.handed = v.Gen, v.ID
+	return d.arrivals, before, true
+}
+
+// acceptReceipt decides about a RECEIPT of the mailbox; it is settled at once. False: a duplicate.
+func (d *downlink) acceptReceipt(seq uint64) (fresh bool) {
+	if seq <= d.received {
+		return false
+	}
+	d.received = seq
+	d.arrivals++
+	d.pending = append(d.pending, pendingRow{arrival: d.arrivals, incarnation: d.incarnation, seq: seq, settled: true})
+	return true
+}
+
+// acknowledge settles every row up to that arrival. ok is false for a number that was never given.
+func (d *downlink) acknowledge(arrival uint64) (ok bool) {
+	if arrival == 0 || arrival > d.arrivals {
+		return false
+	}
+	for i := range d.pending {
+		if d.pending[i].arrival > arrival {
+			break
+		}
+		d.pending[i].settled = true
+	}
+	return true
+}
+
+// settle removes the settled rows at the front, raises last and adds to c what State must know of them.
+func (d *downlink) settle(c *Change) (moved bool) {
+	n := 0
+	for n < len(d.pending) && d.pending[n].settled {
+		r := &d.pending[n]
+		if r.incarnation == d.incarnation {
+			d.last = r.seq
+		}
+		if r.message {
+			d.keep(r, c)
+		}
+		n++
+	}
+	d.pending = slices.Delete(d.pending, 0, n)
+	if len(d.streams) > StreamsMax {
+		d.forget(c)
+	}
+	return n > 0
+}
+
+// keep adds the row's stream to c, in place of an earlier state of it in the same change.
+func (d *downlink) keep(r *pendingRow, c *Change) {
+	s := Stream{StreamKey: r.key, Gen: r.gen, ID: r.id}
+	if row := d.streams[r.key]; row != nil {
+		s.Used = row.used
+	}
+	for i := range c.Streams {
+		if c.Streams[i].StreamKey == r.key {
+			c.Streams[i] = s
+			return
+		}
+	}
+	c.Streams = append(c.Streams, s)
+}
+
+// forget drops the sixteenth of the streams that was silent longest. Streams with pending messages are in use.
+func (d *downlink) forget(c *Change) {
+	busy := map[StreamKey]bool{}
+	for i := range d.pending {
+		busy[d.pending[i].key] = true
+	}
+	for i := range c.Streams {
+		busy[c.Streams[i].StreamKey] = true
+	}
+	keys := make([]StreamKey, 0, len(d.streams))
+	for k := range d.streams {
+		if !busy[k] {
+			keys = append(keys, k)
+		}
+	}
+	slices.SortFunc(keys, func(a, b StreamKey) int { return cmp.Compare(d.streams[a].used, d.streams[b].used) })
+	for _, k := range keys[:min(len(keys), StreamsMax/16)] {
+		delete(d.streams, k)
+		c.StreamsGone = append(c.StreamsGone, k)
+	}
+}

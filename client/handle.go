@@ -1,0 +1,191 @@
+package client
+
+import (
+	"fmt"
+	"time"
+
+	"trunkline/codec"
+)
+
+// One function for each frame that a server sends after login. All run on the reader's goroutine.
+
+func (c *Client) handleDeliver(l *link, f codec.Frame) error {
+	v, err := codec.ParseDeliver(f)
+	if err != nil {
+		return fmt.Errorf("%w: DELIVER: %w", ErrProtocol, err)
+	}
+	c.mu.Lock()
+	if c.down.full() {
+		c.mu.Unlock()
+		return fmt.Errorf("%w: %d entries delivered ahead of the ACK", ErrProtocol, PendingMax)
+	}
+	arrival, before, fresh := c.down.accept(&v)
+	if !fresh && c.down.settle(c.journal.staged) {
+		c.urgently(c.cfg.now())
+	}
+	c.mu.Unlock()
+	if !fresh {
+		return nil
+	}
+	payload, kind := unpackPayload(v.Blob, v.Kind)
+	c.emit(l, Message{
+		ID: v.ID, From: v.From, Device: v.Device, Gen: v.Gen, Seq: v.Seq, Group: v.Group, GroupSeq: v.GroupSeq,
+		Time: seconds(v.TimeSec), Kind: kind, Payload: payload, arrival: arrival, before: before,
+	})
+	return nil
+}
+
+func (c *Client) handleTick(l *link, f codec.Frame) error {
+	v, err := codec.ParseTick(f)
+	if err != nil {
+		return fmt.Errorf("%w: ACK: %w", ErrProtocol, err)
+	}
+	c.mu.Lock()
+	first, last, ok := c.up.tick(v.UpHigh)
+	if last != 0 {
+		c.journal.touch(c.cfg.now())
+		c.outboxShrank()
+		c.poke()
+	}
+	c.mu.Unlock()
+	if !ok {
+		return fmt.Errorf("%w: ACK of %d, which was never sent", ErrProtocol, v.UpHigh)
+	}
+	if last != 0 {
+		c.emit(l, Tick{Level: TickServer, First: first, Last: last, Time: seconds(v.TimeSec)})
+	}
+	return nil
+}
+
+// handleReceipt takes a receipt or rejection of the mailbox. One for an older generation of this device is settled
+// without a word: its numbers mean other messages.
+func (c *Client) handleReceipt(l *link, f codec.Frame) error {
+	v, err := codec.ParseReceipt(f)
+	if err != nil {
+		return fmt.Errorf("%w: RECEIPT: %w", ErrProtocol, err)
+	}
+	c.mu.Lock()
+	if c.down.full() {
+		c.mu.Unlock()
+		return fmt.Errorf("%w: %d entries delivered ahead of the ACK", ErrProtocol, PendingMax)
+	}
+	var events []Event
+	if c.down.acceptReceipt(v.Seq) {
+		if v.Gen == c.generation {
+			events = c.report(&v)
+		}
+		c.down.settle(c.journal.staged)
+		c.urgently(c.cfg.now())
+	}
+	c.mu.Unlock()
+	for _, ev := range events {
+		c.emit(l, ev)
+	}
+	return nil
+}
+
+// report notes a fresh receipt in the table of sent messages and returns its events. The mutex is held.
+func (c *Client) report(v *codec.Receipt) []Event {
+	if v.Kind == codec.ReceiptRejected {
+		return c.reportRejected(v)
+	}
+	level := TickDelivered
+	switch v.Kind {
+	case codec.ReceiptRead:
+		level = TickRead
+	case codec.ReceiptPlayed:
+		level = TickPlayed
+	}
+	if !c.sent.raise(v.Peer, v.First, v.Last, level, c.journal.staged) {
+		return nil
+	}
+	return []Event{Tick{
+		Level: level, First: v.First, Last: v.Last, Peer: v.Peer, Device: v.Device, Group: v.Group, Time: seconds(v.TimeSec),
+	}}
+}
+
+// reportRejected makes one event for each rejected message; one that is no longer remembered is named by the range's
+// first number.
+func (c *Client) reportRejected(v *codec.Receipt) []Event {
+	var events []Event
+	code := codec.ErrorCode(v.Code)
+	if c.sent.forgotten(v.First) {
+		events = append(events, Rejected{ID: v.First, Peer: v.Peer, Code: code})
+	}
+	c.sent.reject(v.Peer, v.First, v.Last, code, c.journal.staged, func(id uint64) {
+		events = append(events, Rejected{ID: id, Peer: v.Peer, Code: code})
+	})
+	return events
+}
+
+func (c *Client) handlePresence(l *link, f codec.Frame) error {
+	v, err := codec.ParsePresence(f)
+	if err != nil {
+		return fmt.Errorf("%w: PRESENCE: %w", ErrProtocol, err)
+	}
+	ev := Presence{User: v.Peer, Available: v.State == 1}
+	if v.LastSeenSec != 0 {
+		ev.LastSeen = seconds(v.LastSeenSec)
+	}
+	c.emit(l, ev)
+	return nil
+}
+
+func (c *Client) handleTyping(l *link, f codec.Frame) error {
+	v, err := codec.ParseTyping(f)
+	if err != nil {
+		return fmt.Errorf("%w: TYPING: %w", ErrProtocol, err)
+	}
+	c.emit(l, Typing{User: v.Peer, Device: v.Device, State: TypingState(v.State)})
+	return nil
+}
+
+// handleError ends the link for a code that closes. A temporary refusal rewinds the outbox; the writer waits.
+func (c *Client) handleError(l *link, f codec.Frame) error {
+	v, err := codec.ParseError(f)
+	if err != nil {
+		return fmt.Errorf("%w: ERROR: %w", ErrProtocol, err)
+	}
+	if v.Code.Closes() {
+		return refusalOf(f)
+	}
+	wait := time.Duration(0)
+	if v.Code == codec.CodeRateLimited || v.Code == codec.CodeServerFull {
+		wait = min(millis(v.RetryAfterMs), RetryAfterMax)
+		if wait == 0 {
+			wait = refusalWait
+		}
+		c.mu.Lock()
+		c.up.refuse(v.Ref, c.cfg.now().Add(wait))
+		c.poke()
+		c.mu.Unlock()
+	}
+	c.emit(l, Refused{Code: v.Code, Ref: v.Ref, RetryIn: wait, Text: string(v.Text)})
+	return nil
+}
+
+// handleGoAway stops sending, and goes on reading what the server still has until it closes or goAwayLinger is over.
+func (c *Client) handleGoAway(l *link, f codec.Frame) error {
+	err := refusalOf(f)
+	away, ok := err.(*ServerError)
+	if !ok {
+		return err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	l.away = away
+	_ = l.conn.SetReadDeadline(c.cfg.now().Add(goAwayLinger))
+	return nil
+}
+
+func (c *Client) handlePing() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(c.ephemeral) <= EphemeralBytesMax {
+		c.ephemeral = codec.AppendPong(c.ephemeral)
+	}
+	c.poke()
+	return nil
+}
+
+func seconds(s uint32) time.Time { return time.Unix(int64(s), 0) }

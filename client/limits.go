@@ -1,0 +1,77 @@
+package client
+
+import (
+	"time"
+
+	"trunkline/codec"
+)
+
+// Limits of one client. Each says what happens when it is reached.
+const (
+	// OutboxEntriesMax bounds the messages and receipts that wait for their first tick. Over it Send and Read return
+	// ErrOutboxFull: the application knows what to keep, the SDK does not.
+	OutboxEntriesMax = 10_000
+	// OutboxBytesMax bounds their payloads. Over it: ErrOutboxFull.
+	OutboxBytesMax = 64 << 20
+	// PayloadBytesMax bounds one payload before compression, so that it is a fixed promise and not a matter of how well
+	// the bytes compress. Over it: ErrTooLarge.
+	PayloadBytesMax = codec.BlobBytesMax
+	// ExpandedBytesMax bounds a received payload after compression is undone. Over it the payload is handed over as it
+	// came, with codec.PayloadCompressed left in Kind.
+	ExpandedBytesMax = 256 << 10
+	// InFlightMax bounds the entries sent without a first tick, whatever the server's window says. At the bound the
+	// outbox waits.
+	InFlightMax = 64
+	// StreamsMax bounds the streams whose last id is remembered to recognise duplicates. Over it the sixteenth that was
+	// silent longest is forgotten: a duplicate of such a stream could be shown once more.
+	StreamsMax = 16_384
+	// SentMax bounds the sent messages whose progress is remembered. Over it the oldest is forgotten: its receipts still
+	// come as events, Sent no longer knows it.
+	SentMax = 4_096
+	// PendingMax bounds what was received and not acknowledged. The server's window is far smaller; over it the
+	// connection is closed as a protocol error and everything above the last ACK comes again.
+	PendingMax = 4_096
+	// SubscriptionsMax bounds the users whose presence is watched. Over it: ErrTooManySubscriptions.
+	SubscriptionsMax = 256
+	// EphemeralBytesMax bounds typing notices that wait to be written. Over it new ones are dropped: they are stale soon.
+	EphemeralBytesMax = 4 << 10
+	// EventBufferDefault is how many events wait for the application before the client stops reading its socket.
+	EventBufferDefault = 256
+	// EventBufferMax bounds WithEventBuffer. A larger number is taken as this one.
+	EventBufferMax = 1 << 16
+)
+
+// Times of one client.
+const (
+	// LoginTimeout bounds connecting and the answer to HELLO of every login but the first, which Dial's context bounds too.
+	LoginTimeout = 10 * time.Second
+	// PongTimeout is how long the server may stay silent after a ping. Over it the connection is given up.
+	PongTimeout = 15 * time.Second
+	// WriteTimeout bounds one write. Over it the connection is given up.
+	WriteTimeout = 30 * time.Second
+	// BackoffBase and BackoffMax are the defaults of WithBackoff.
+	BackoffBase = 500 * time.Millisecond
+	// BackoffMax is the longest wait that the client chooses by itself; a server's retry-after may be longer.
+	BackoffMax = 30 * time.Second
+	// RetryAfterMax bounds the retry-after that is believed: a damaged value must not silence a client for weeks.
+	RetryAfterMax = time.Hour
+	// BackoffResetAfter is how long a session must have lasted for the next lost connection to start at BackoffBase again.
+	BackoffResetAfter = 30 * time.Second
+	// keepaliveMin is the shortest keepalive that is believed, so that a damaged SUCCESS makes no ping storm.
+	keepaliveMin = time.Second
+	// lazyCommitDelay is how long ticks and receipts may wait to share a commit with something urgent. They may be lost:
+	// the server repeats them.
+	lazyCommitDelay = 200 * time.Millisecond
+	// goAwayLinger is how long a client that was sent away goes on reading what the server still has for it.
+	goAwayLinger = 5 * time.Second
+	// closeLinger is how long Close waits for the server to take the last ACK and close its side.
+	closeLinger = 500 * time.Millisecond
+	// stateLockTimeout is how long OpenState waits for another process to let the file go.
+	stateLockTimeout = time.Second
+	// refusalWait is the wait after a temporary refusal that names no time.
+	refusalWait = time.Second
+	// readBufferBytes is where the read buffer starts; it grows up to one frame.
+	readBufferBytes = 4 << 10
+	// writeBufferBytes is when a burst of frames is written.
+	writeBufferBytes = 32 << 10
+)

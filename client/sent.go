@@ -1,0 +1,72 @@
+package client
+
+import (
+	"slices"
+
+	"trunkline/codec"
+)
+
+// sentTable remembers how far the newest SentMax messages came. Pure; the client's mutex guards it.
+type sentTable struct {
+	rows []Sent // ids rise
+}
+
+// find returns the place of id, or where it would stand.
+func (t *sentTable) find(id uint64) (int, bool) {
+	return slices.BinarySearchFunc(t.rows, id, func(r Sent, id uint64) int {
+		switch {
+		case r.ID < id:
+			return -1
+		case r.ID > id:
+			return 1
+		}
+		return 0
+	})
+}
+
+// add remembers a new message; ids come in order. The oldest is forgotten when the table is full.
+func (t *sentTable) add(id, peer uint64, c *Change) {
+	if len(t.rows) >= SentMax {
+		n := len(t.rows) - SentMax + 1
+		c.SentGone = t.rows[n-1].ID
+		t.rows = slices.Delete(t.rows, 0, n)
+	}
+	r := Sent{ID: id, Peer: peer}
+	t.rows = append(t.rows, r)
+	c.Sent = append(c.Sent, r)
+}
+
+// raise lifts the messages to peer in first..last to level. news is false when all of the range is remembered and
+// none rose: a receipt that came twice, or after a stronger one.
+func (t *sentTable) raise(peer, first, last uint64, level TickLevel, c *Change) (news bool) {
+	i, _ := t.find(first)
+	if len(t.rows) == 0 || first < t.rows[0].ID {
+		news = true // older than what is remembered
+	}
+	for ; i < len(t.rows) && t.rows[i].ID <= last; i++ {
+		r := &t.rows[i]
+		if r.Peer == peer && r.Level < level {
+			r.Level = level
+			c.Sent = append(c.Sent, *r)
+			news = true
+		}
+	}
+	return news
+}
+
+// reject marks the messages to peer in first..last and calls f for each that was not marked yet.
+func (t *sentTable) reject(peer, first, last uint64, code codec.ErrorCode, c *Change, f func(id uint64)) {
+	i, _ := t.find(first)
+	for ; i < len(t.rows) && t.rows[i].ID <= last; i++ {
+		r := &t.rows[i]
+		if r.Peer != peer || r.Rejected != 0 {
+			continue
+		}
+		r.Rejected = uint8(code)
+		c.Sent = append(c.Sent, *r)
+		f(r.ID)
+	}
+}
+
+// forgotten says whether id is older than everything remembered.
+func (t *sentTable) forgotten(id uint64) bool { return len(t.rows) == 0 || id < t.rows[0].ID }

@@ -1,0 +1,103 @@
+package client
+
+import "time"
+
+// State keeps what a device must not forget between connections and, when it is a file, between processes.
+// OpenState and NewMemoryState make one; an application may bring its own.
+//
+// Load is called once, before anything else; then Commit is called by one goroutine at a time. A Change is one unit: it
+// is kept whole or not at all, and it is durable when Commit returns nil. The slices of a Change are the caller's
+// again after that. Close is the application's, after the client's Close.
+type State interface {
+	Load() (Snapshot, error)
+	Commit(c *Change) error
+	Close() error
+}
+
+// Marks are the numbers that the delivery rules stand on.
+type Marks struct {
+	User        uint64 // whose state this is; 0: nobody's yet
+	Device      uint8
+	Generation  uint16 // 0: not registered
+	Incarnation uint64 // of the server's data that LastSeq belongs to
+	LastSeq     uint64 // every mailbox entry up to here is kept by the application
+	Ticked      uint64 // every cseq up to here has its first tick
+	NextCseq    uint64 // number of the next message or receipt; from 1
+}
+
+// EntryKind says what an outbox entry is.
+type EntryKind uint8
+
+// The kinds of outbox entry. Values are kept in files and never change.
+const (
+	EntrySend    EntryKind = 1
+	EntryReceipt EntryKind = 2
+)
+
+// Entry is one thing to be sent under its own cseq: a message or a read receipt.
+type Entry struct {
+	Cseq  uint64
+	Kind  EntryKind
+	Peer  uint64
+	Group uint64 // 0: direct
+	Time  time.Time
+
+	// Of a message.
+	PayloadKind uint8 // as it goes on the wire, codec.PayloadCompressed included
+	Payload     []byte
+
+	// Of a receipt.
+	ReceiptKind uint8
+	Device      uint8
+	Gen         uint16
+	First, Last uint64
+}
+
+// StreamKey names what one device sends to this user directly (Group 0) or to one group.
+type StreamKey struct {
+	User   uint64
+	Device uint8
+	Group  uint64
+}
+
+// Stream is the last id that was kept of a stream. A duplicate is what is not above ID in the same generation.
+type Stream struct {
+	StreamKey
+	Gen  uint16
+	ID   uint64
+	Used uint64 // rises with use; the lowest is forgotten first
+}
+
+// Sent is what is known of a message that this device sent.
+type Sent struct {
+	ID       uint64
+	Peer     uint64
+	Level    TickLevel
+	Rejected uint8 // an error code below 64, 0: not rejected
+}
+
+// Snapshot is everything a State holds. Outbox and Sent are in the order of their numbers.
+type Snapshot struct {
+	Marks   Marks
+	Outbox  []Entry // above Marks.Ticked
+	Streams []Stream
+	Sent    []Sent
+}
+
+// Change is what one commit does. Applied in the order of the fields.
+type Change struct {
+	Marks       Marks       // always the whole
+	Put         []Entry     // added to the outbox; an entry of the same cseq is replaced. What Marks.Ticked covers leaves
+	StreamsGone []StreamKey // forgotten
+	Streams     []Stream    // added or replaced
+	Sent        []Sent      // added or replaced
+	SentGone    uint64      // every Sent up to this id is forgotten
+}
+
+// reset empties c and keeps its memory.
+func (c *Change) reset() {
+	clear(c.Put)
+	*c = Change{
+		Put: c.Put[:0], Streams: c.Streams[:0], StreamsGone: c.StreamsGone[:0], Sent: c.Sent[:0],
+	}
+}

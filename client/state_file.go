@@ -1,0 +1,267 @@
+package client
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+)
+
+// fileState is a State in one bbolt file. Buckets, all numbers big-endian:
+//
+//	marks    "v1"                               -> user u64, device u8, gen u16, incarnation u64, last u64, ticked u64, next u64
+//	outbox   cseq u64                           -> entry, see appendEntry
+//	streams  user u64, device u8, group u64     -> gen u16, id u64, used u64
+//	sent     id u64                             -> peer u64, level u8, rejected u8
+type fileState struct {
+	db  *bbolt.DB
+	key []byte // the commits' scratch: bbolt keeps keys until the transaction ends, so each use appends
+}
+
+const (
+	marksBytes  = 8 + 1 + 2 + 8 + 8 + 8 + 8
+	streamBytes = 2 + 8 + 8
+	sentBytes   = 8 + 1 + 1
+	entryBytes  = 1 + 8 + 8 + 8 + 1 + 1 + 1 + 2 + 8 + 8 // before the payload
+)
+
+// The names of the buckets and of the one key in marks.
+const (
+	bucketMarks   = "marks"
+	bucketOutbox  = "outbox"
+	bucketStreams = "streams"
+	bucketSent    = "sent"
+	keyMarks      = "v1"
+)
+
+// OpenState opens or creates the file of one device (mode 0600; its folder must exist) and locks it until Close.
+// Errors: ErrStateInUse when another process or client holds it, ErrStateDamaged when it is no such file; others are
+// the system's.
+func OpenState(path string) (State, error) {
+	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: stateLockTimeout, FreelistType: bbolt.FreelistMapType, NoFreelistSync: true})
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, fmt.Errorf("%w: %s", ErrStateInUse, path)
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrChecksum), errors.Is(err, bolterrors.ErrVersionMismatch):
+		return nil, fmt.Errorf("%w: %s: %w", ErrStateDamaged, path, err)
+	case err != nil:
+		return nil, fmt.Errorf("open state %s: %w", path, err)
+	}
+	s := &fileState{db: db}
+	if err := db.Update(createBuckets); err != nil {
+		return nil, errors.Join(fmt.Errorf("prepare state %s: %w", path, err), db.Close())
+	}
+	return s, nil
+}
+
+func createBuckets(tx *bbolt.Tx) error {
+	for _, name := range []string{bucketMarks, bucketOutbox, bucketStreams, bucketSent} {
+		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Close lets the file go. Safe to call twice.
+func (s *fileState) Close() error { return s.db.Close() }
+
+// Load reads everything.
+func (s *fileState) Load() (Snapshot, error) {
+	var snap Snapshot
+	err := s.db.View(func(tx *bbolt.Tx) error { return loadAll(tx, &snap) })
+	if err != nil {
+		return Snapshot{}, fmt.Errorf("%w: %s: %w", ErrStateDamaged, s.db.Path(), err)
+	}
+	sortSnapshot(&snap)
+	return snap, nil
+}
+
+func loadAll(tx *bbolt.Tx, snap *Snapshot) error {
+	marks := tx.Bucket([]byte(bucketMarks))
+	v := marks.Get([]byte(keyMarks))
+	if v == nil {
+		if k, _ := marks.Cursor().First(); k != nil {
+			return fmt.Errorf("marks of version %q", k)
+		}
+		return nil // new file
+	}
+	if len(v) != marksBytes {
+		return fmt.Errorf("marks have %d bytes", len(v))
+	}
+	snap.Marks = parseMarks(v)
+	err := tx.Bucket([]byte(bucketOutbox)).ForEach(func(k, v []byte) error {
+		e, err := parseEntry(k, v)
+		if err == nil && e.Cseq > snap.Marks.Ticked {
+			snap.Outbox = append(snap.Outbox, e)
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	err = tx.Bucket([]byte(bucketStreams)).ForEach(func(k, v []byte) error {
+		if len(k) != 17 || len(v) != streamBytes {
+			return fmt.Errorf("stream row of %d and %d bytes", len(k), len(v))
+		}
+		snap.Streams = append(snap.Streams, parseStream(k, v))
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return tx.Bucket([]byte(bucketSent)).ForEach(func(k, v []byte) error {
+		if len(k) != 8 || len(v) != sentBytes {
+			return fmt.Errorf("sent row of %d and %d bytes", len(k), len(v))
+		}
+		snap.Sent = append(snap.Sent, Sent{
+			ID: binary.BigEndian.Uint64(k), Peer: binary.BigEndian.Uint64(v), Level: TickLevel(v[8]), Rejected: v[9],
+		})
+		return nil
+	})
+}
+
+// Commit writes c in one transaction: one sync of the file.
+func (s *fileState) Commit(c *Change) error {
+	s.key = s.key[:0]
+	return s.db.Update(func(tx *bbolt.Tx) error {
+		if err := tx.Bucket([]byte(bucketMarks)).Put([]byte(keyMarks), appendMarks(nil, &c.Marks)); err != nil {
+			return err
+		}
+		if err := s.commitOutbox(tx.Bucket([]byte(bucketOutbox)), c); err != nil {
+			return err
+		}
+		if err := s.commitStreams(tx.Bucket([]byte(bucketStreams)), c); err != nil {
+			return err
+		}
+		return s.commitSent(tx.Bucket([]byte(bucketSent)), c)
+	})
+}
+
+func (s *fileState) commitOutbox(b *bbolt.Bucket, c *Change) error {
+	for i := range c.Put {
+		if err := b.Put(s.number(c.Put[i].Cseq), appendEntry(nil, &c.Put[i])); err != nil {
+			return err
+		}
+	}
+	return dropUpTo(b, c.Marks.Ticked)
+}
+
+func (s *fileState) commitStreams(b *bbolt.Bucket, c *Change) error {
+	for _, k := range c.StreamsGone {
+		if err := b.Delete(s.stream(k)); err != nil {
+			return err
+		}
+	}
+	for i := range c.Streams {
+		r := &c.Streams[i]
+		v := binary.BigEndian.AppendUint16(nil, r.Gen)
+		v = binary.BigEndian.AppendUint64(v, r.ID)
+		v = binary.BigEndian.AppendUint64(v, r.Used)
+		if err := b.Put(s.stream(r.StreamKey), v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *fileState) commitSent(b *bbolt.Bucket, c *Change) error {
+	for _, r := range c.Sent {
+		v := binary.BigEndian.AppendUint64(nil, r.Peer)
+		if err := b.Put(s.number(r.ID), append(v, byte(r.Level), r.Rejected)); err != nil {
+			return err
+		}
+	}
+	return dropUpTo(b, c.SentGone)
+}
+
+// number is a key that stays as it is until the commit's end.
+func (s *fileState) number(n uint64) []byte {
+	from := len(s.key)
+	s.key = binary.BigEndian.AppendUint64(s.key, n)
+	return s.key[from:len(s.key):len(s.key)]
+}
+
+func (s *fileState) stream(k StreamKey) []byte {
+	from := len(s.key)
+	s.key = binary.BigEndian.AppendUint64(s.key, k.User)
+	s.key = append(s.key, k.Device)
+	s.key = binary.BigEndian.AppendUint64(s.key, k.Group)
+	return s.key[from:len(s.key):len(s.key)]
+}
+
+// dropUpTo deletes the rows whose numbers are not above n. They are at the bucket's front.
+func dropUpTo(b *bbolt.Bucket, n uint64) error {
+	c := b.Cursor()
+	for k, _ := c.First(); k != nil && len(k) == 8 && binary.BigEndian.Uint64(k) <= n; k, _ = c.First() {
+		if err := c.Delete(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func appendMarks(b []byte, m *Marks) []byte {
+	b = binary.BigEndian.AppendUint64(b, m.User)
+	b = append(b, m.Device)
+	b = binary.BigEndian.AppendUint16(b, m.Generation)
+	b = binary.BigEndian.AppendUint64(b, m.Incarnation)
+	b = binary.BigEndian.AppendUint64(b, m.LastSeq)
+	b = binary.BigEndian.AppendUint64(b, m.Ticked)
+	return binary.BigEndian.AppendUint64(b, m.NextCseq)
+}
+
+// parseMarks undoes appendMarks; the caller has checked the length.
+func parseMarks(b []byte) Marks {
+	be := binary.BigEndian
+	return Marks{
+		User: be.Uint64(b), Device: b[8], Generation: be.Uint16(b[9:]), Incarnation: be.Uint64(b[11:]),
+		LastSeq: be.Uint64(b[19:]), Ticked: be.Uint64(b[27:]), NextCseq: be.Uint64(b[35:]),
+	}
+}
+
+func parseStream(k, v []byte) Stream {
+	be := binary.BigEndian
+	return Stream{
+		StreamKey: StreamKey{User: be.Uint64(k), Device: k[8], Group: be.Uint64(k[9:])},
+		Gen:       be.Uint16(v), ID: be.Uint64(v[2:]), Used: be.Uint64(v[10:]),
+	}
+}
+
+// appendEntry adds the value of an outbox row: kind u8, peer u64, group u64, time i64 (unix ms), payloadKind u8,
+// receiptKind u8, device u8, gen u16, first u64, last u64, payload.
+func appendEntry(b []byte, e *Entry) []byte {
+	if b == nil {
+		b = make([]byte, 0, entryBytes+len(e.Payload))
+	}
+	b = append(b, byte(e.Kind))
+	b = binary.BigEndian.AppendUint64(b, e.Peer)
+	b = binary.BigEndian.AppendUint64(b, e.Group)
+	b = binary.BigEndian.AppendUint64(b, uint64(e.Time.UnixMilli()))
+	b = append(b, e.PayloadKind, e.ReceiptKind, e.Device)
+	b = binary.BigEndian.AppendUint16(b, e.Gen)
+	b = binary.BigEndian.AppendUint64(b, e.First)
+	b = binary.BigEndian.AppendUint64(b, e.Last)
+	return append(b, e.Payload...)
+}
+
+// parseEntry undoes appendEntry. The payload is copied: v belongs to the transaction.
+func parseEntry(k, v []byte) (Entry, error) {
+	if len(k) != 8 || len(v) < entryBytes {
+		return Entry{}, fmt.Errorf("outbox row of %d and %d bytes", len(k), len(v))
+	}
+	be := binary.BigEndian
+	e := Entry{
+		Cseq: be.Uint64(k), Kind: EntryKind(v[0]), Peer: be.Uint64(v[1:]), Group: be.Uint64(v[9:]),
+		Time: time.UnixMilli(int64(be.Uint64(v[17:]))), PayloadKind: v[25], ReceiptKind: v[26], Device: v[27],
+		Gen: be.Uint16(v[28:]), First: be.Uint64(v[30:]), Last: be.Uint64(v[38:]),
+	}
+	if e.Kind != EntrySend && e.Kind != EntryReceipt {
+		return Entry{}, fmt.Errorf("outbox row of kind %d", v[0])
+	}
+	e.Payload = append([]byte(nil), v[entryBytes:]...)
+	return e, nil
+}

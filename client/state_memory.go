@@ -1,0 +1,82 @@
+package client
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+)
+
+// memoryState is a State that ends with the process. A second client may continue with it after the first was closed.
+type memoryState struct {
+	mu      sync.Mutex
+	marks   Marks
+	outbox  map[uint64]Entry
+	streams map[StreamKey]Stream
+	sent    map[uint64]Sent
+}
+
+// NewMemoryState is a State that is gone with the process. The next process registers a new generation of the device;
+// what waits in the outbox then is lost.
+func NewMemoryState() State {
+	return &memoryState{outbox: map[uint64]Entry{}, streams: map[StreamKey]Stream{}, sent: map[uint64]Sent{}}
+}
+
+// Load copies what the state holds.
+func (s *memoryState) Load() (Snapshot, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	snap := Snapshot{Marks: s.marks}
+	for _, e := range s.outbox {
+		snap.Outbox = append(snap.Outbox, e)
+	}
+	for _, r := range s.streams {
+		snap.Streams = append(snap.Streams, r)
+	}
+	for _, r := range s.sent {
+		snap.Sent = append(snap.Sent, r)
+	}
+	sortSnapshot(&snap)
+	return snap, nil
+}
+
+// Commit applies c.
+func (s *memoryState) Commit(c *Change) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for cseq := s.marks.Ticked + 1; cseq <= c.Marks.Ticked && len(s.outbox) > 0; cseq++ {
+		delete(s.outbox, cseq)
+	}
+	s.marks = c.Marks
+	for _, e := range c.Put {
+		if e.Cseq > c.Marks.Ticked {
+			s.outbox[e.Cseq] = e
+		}
+	}
+	for _, k := range c.StreamsGone {
+		delete(s.streams, k)
+	}
+	for _, r := range c.Streams {
+		s.streams[r.StreamKey] = r
+	}
+	for _, r := range c.Sent {
+		s.sent[r.ID] = r
+	}
+	if c.SentGone > 0 {
+		for id := range s.sent {
+			if id <= c.SentGone {
+				delete(s.sent, id)
+			}
+		}
+	}
+	return nil
+}
+
+// Close does nothing: a memory state has nothing to let go of.
+func (s *memoryState) Close() error { return nil }
+
+// sortSnapshot puts outbox and sent messages in the order of their numbers.
+func sortSnapshot(snap *Snapshot) {
+	slices.SortFunc(snap.Outbox, func(a, b Entry) int { return cmp.Compare(a.Cseq, b.Cseq) })
+	slices.SortFunc(snap.Sent, func(a, b Sent) int { return cmp.Compare(a.ID, b.ID) })
+	slices.SortFunc(snap.Streams, func(a, b Stream) int { return cmp.Compare(a.Used, b.Used) })
+}

@@ -1,0 +1,222 @@
+package client
+
+import (
+	"time"
+
+	"trunkline/codec"
+)
+
+// writer is the second goroutine: it writes everything that is sent after HELLO, and commits what nobody else waits for.
+type writer struct {
+	c     *Client
+	buf   []byte
+	parts codec.Parts
+}
+
+// idleWait is how long the writer waits when nothing is due: until it is poked.
+const idleWait = 24 * time.Hour
+
+// writeLoop runs until the client ends, then finishes: state, last ACK, close.
+func (c *Client) writeLoop() {
+	defer c.wg.Done()
+	w := writer{c: c}
+	timer := time.NewTimer(idleWait)
+	defer timer.Stop()
+	for {
+		timer.Reset(w.step())
+		select {
+		case <-c.wake:
+		case <-timer.C:
+		case <-c.ctx.Done():
+			w.finish()
+			return
+		}
+	}
+}
+
+// step writes and commits until nothing is due, and returns how long nothing will be.
+func (w *writer) step() time.Duration {
+	c := w.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for c.ctx.Err() == nil {
+		if w.write() {
+			continue
+		}
+		now := c.cfg.now()
+		if j := &c.journal; j.err == nil && j.dirty() && (j.urgent || now.Sub(j.since) >= lazyCommitDelay) {
+			if c.commit() != nil {
+				c.cancel()
+			}
+			continue
+		}
+		return w.wait(now)
+	}
+	return idleWait
+}
+
+// write fills the buffer with what may be sent and writes it; false when there was nothing. The mutex is held, and let
+// go during the write.
+func (w *writer) write() bool {
+	c, l := w.c, w.c.link
+	if l == nil || l.broken != nil {
+		return false
+	}
+	now := c.cfg.now()
+	if w.silent(l, now) {
+		l.broken = ErrPongTimeout
+		_ = dropConn(l.conn)
+		return true
+	}
+	w.fill(l, now)
+	if len(w.buf) == 0 {
+		return false
+	}
+	w.flush(l, now)
+	return true
+}
+
+// flush writes the buffer. The mutex is held, and let go during the write.
+func (w *writer) flush(l *link, now time.Time) {
+	c := w.c
+	if !c.closing {
+		_ = l.conn.SetWriteDeadline(now.Add(WriteTimeout))
+	}
+	l.wrote = now
+	c.mu.Unlock()
+	_, err := l.conn.Write(w.buf)
+	c.mu.Lock()
+	w.buf = w.buf[:0]
+	if cap(w.buf) > 2*writeBufferBytes {
+		w.buf = nil // a burst of large messages does not stay in memory
+	}
+	if err != nil && l.broken == nil {
+		l.broken = err
+		_ = dropConn(l.conn)
+	}
+}
+
+// fill collects one burst: the ACK for what is durable, presence and typing, then the outbox as far as the window goes.
+func (w *writer) fill(l *link, now time.Time) {
+	c := w.c
+	w.appendAck()
+	if l.away == nil {
+		w.buf = append(w.buf, c.ephemeral...)
+		c.ephemeral = c.ephemeral[:0]
+		w.buf = c.appendWatch(w.buf)
+		w.appendOutbox(now)
+	}
+	if len(w.buf) == 0 && l.pinged.IsZero() && !l.blocked && !now.Before(w.pingAt(l)) {
+		w.buf = codec.AppendPing(w.buf)
+		l.pinged = now
+	}
+	if len(w.buf) == 0 && !now.Before(l.wrote.Add(l.keepalive)) {
+		w.buf = codec.AppendPing(w.buf)
+	}
+}
+
+// appendAck adds one cumulative ACK when State holds more than the server was told.
+func (w *writer) appendAck() {
+	c := w.c
+	if c.durableIncarnation != c.down.incarnation || c.durableLast <= c.down.acked {
+		return
+	}
+	b, err := codec.AppendAck(w.buf, &codec.Ack{Seq: c.durableLast})
+	if err != nil {
+		c.log.Error("ack", "err", err)
+	}
+	w.buf = b
+	c.down.acked = c.durableLast
+}
+
+func (w *writer) appendOutbox(now time.Time) {
+	c := w.c
+	for len(w.buf) < writeBufferBytes {
+		e, ok := c.up.take(now)
+		if !ok {
+			return
+		}
+		b, parts, err := appendEntryFrame(w.buf, &e, w.parts)
+		if err != nil {
+			c.log.Error("outbox entry does not fit a frame", "cseq", e.Cseq, "err", err) // it was checked: a bug
+			return
+		}
+		w.buf, w.parts = b, parts
+	}
+}
+
+// pingAt is when the server must be asked whether it is there: after keepalive without a word either way, and sooner when
+// ticks are missing.
+func (w *writer) pingAt(l *link) time.Time {
+	quiet := l.keepalive
+	if w.c.up.flying() > 0 {
+		quiet = min(quiet, PongTimeout)
+	}
+	at := l.heard.Add(quiet)
+	if keep := l.wrote.Add(l.keepalive); keep.Before(at) {
+		at = keep
+	}
+	return at
+}
+
+// silent says that a ping was not answered in time.
+func (w *writer) silent(l *link, now time.Time) bool {
+	return !l.pinged.IsZero() && !l.blocked && !now.Before(l.pinged.Add(PongTimeout))
+}
+
+// wait is the time until something is due without being poked. The mutex is held.
+func (w *writer) wait(now time.Time) time.Duration {
+	c, l := w.c, w.c.link
+	at := now.Add(idleWait)
+	sooner := func(t time.Time) {
+		if t.Before(at) {
+			at = t
+		}
+	}
+	if c.journal.dirty() && c.journal.err == nil {
+		sooner(c.journal.since.Add(lazyCommitDelay))
+	}
+	if l != nil && l.broken == nil {
+		sooner(l.wrote.Add(l.keepalive))
+		if !l.blocked {
+			if l.pinged.IsZero() {
+				sooner(w.pingAt(l))
+			} else {
+				sooner(l.pinged.Add(PongTimeout))
+			}
+		}
+		if c.up.next <= c.up.durable && now.Before(c.up.refusedUntil) {
+			sooner(c.up.refusedUntil)
+		}
+	}
+	return max(at.Sub(now), 0)
+}
+
+// finish writes the state, tells the server the last of it and closes its side, then gives the reader closeLinger to see
+// the server close. A connection closed with unread input would be reset, and the last ACK could be lost on the way.
+func (w *writer) finish() {
+	c := w.c
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.commit() != nil {
+		c.log.Error("state not written at close", "err", c.journal.err)
+	}
+	l := c.link
+	if l == nil {
+		return
+	}
+	now := c.cfg.now()
+	c.closing = true
+	l.hurry(now)
+	if l.broken == nil {
+		w.fill(l, now)
+		if len(w.buf) > 0 {
+			w.flush(l, now)
+		}
+	}
+	_ = l.conn.SetReadDeadline(now.Add(closeLinger))
+	half, ok := l.conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		_ = dropConn(l.conn)
+	}
+}
