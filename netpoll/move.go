@@ -101,6 +101,8 @@ func (l *Loop) settleIn(p *passage) (ConnID, error) {
 	ok := l.keepIn(s, p.inbound)
 	if ok && len(p.outbound) > 0 {
 		ok = l.appendOut(s, p.outbound)
+	}
+	if len(p.outbound) > 0 || p.flags&flagNotify != 0 {
 		l.addDirty(id, s)
 	}
 	err := error(ErrOutboundFull)
