@@ -6,8 +6,12 @@ import (
 	"net"
 	"net/netip"
 	"runtime"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	"trunkline/netpoll"
 )
 
 // Config is everything `trunkline serve` can set. The zero value of a field means its default.
@@ -17,7 +21,7 @@ type Config struct {
 	Admin          string `toml:"admin"`           // status, metrics, profiles: "127.0.0.1:5280"; "off" for none
 	AdminPublic    bool   `toml:"admin-public"`    // Admin may be an address that is not loopback
 	Loops          int    `toml:"loops"`           // event loops; default GOMAXPROCS
-	Poller         string `toml:"poller"`          // "native" or "gnet"; "" is the measured better one
+	Poller         string `toml:"poller"`          // "native" or "gnet"
 	Place          string `toml:"place"`           // "home": a connection moves to its user's loop; "accept": it stays
 	ReusePort      bool   `toml:"reuseport"`       // one listening socket for each loop
 	Data           string `toml:"data"`            // directory for what is kept: the hash seed and a lock; "" keeps nothing
@@ -60,6 +64,7 @@ func (c Config) withDefaults() Config {
 	orString(&c.Listen, ListenDefault)
 	orString(&c.Admin, AdminDefault)
 	orInt(&c.Loops, min(runtime.GOMAXPROCS(0), LoopsMax))
+	orString(&c.Poller, netpoll.PollerNative)
 	orString(&c.Place, PlaceHome)
 	orString(&c.Registration, "open")
 	orString(&c.Transport, "plain")
@@ -88,7 +93,7 @@ func (c Config) Validate() error {
 		func() error { return checkAddr("listen", c.Listen) },
 		c.checkAdmin,
 		func() error { return checkInt("loops", c.Loops, 1, LoopsMax) },
-		func() error { return checkWord("poller", c.Poller, "", "native", "gnet") },
+		func() error { return checkWord("poller", c.Poller, netpoll.PollerNative, netpoll.PollerGnet) },
 		func() error { return checkWord("place", c.Place, PlaceHome, PlaceAccept) },
 		func() error { return checkInt("max-connections", c.MaxConnections, 0, ConnectionsMax) },
 		func() error { return checkServed("registration", c.Registration, "open") },
@@ -166,19 +171,10 @@ func checkDuration(key string, v Duration, low, high time.Duration) error {
 }
 
 func checkWord(key, v string, words ...string) error {
-	list := ""
-	for _, w := range words {
-		if v == w {
-			return nil
-		}
-		if w != "" {
-			if list != "" {
-				list += ", "
-			}
-			list += w
-		}
+	if slices.Contains(words, v) {
+		return nil
 	}
-	return &ConfigError{key, fmt.Sprintf("%q is not one of %s", v, list)}
+	return &ConfigError{key, fmt.Sprintf("%q is not one of %s", v, strings.Join(words, ", "))}
 }
 
 // checkServed is for settings with one value so far: what is asked for may come, but it must not be assumed to be in force.

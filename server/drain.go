@@ -25,7 +25,11 @@ func (s *Server) drain(ended <-chan error) error {
 	left := s.connections()
 	ctx, cancel := context.WithTimeout(context.Background(), FlushTimeout)
 	defer cancel()
-	err = errors.Join(err, s.reactor.Shutdown(ctx))
+	if shut := s.reactor.Shutdown(ctx); errors.Is(shut, context.DeadlineExceeded) {
+		s.cfg.Logger.Warn("some clients did not take their last bytes", "waited", FlushTimeout.String())
+	} else {
+		err = errors.Join(err, shut)
+	}
 	s.cfg.Logger.Info("drained", "left_by_themselves", max(0, open-left), "closed", left)
 	return err
 }

@@ -34,7 +34,7 @@ const (
 // Bounds of what Config takes.
 const (
 	// LoopsMax is what fits the eight bits of a connection's name.
-	LoopsMax = 255
+	LoopsMax = 256
 	// ConnectionsMax bounds --max-connections: above any machine today, far below the 32 bits of a slot.
 	ConnectionsMax = 16 << 20
 	// DurationMax bounds every timeout: longer is a typing error.

@@ -134,9 +134,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 
 // collectCodes writes one value for each code of its half of the table, also those that never happened: a rate needs a zero.
 func (c *collector) collectCodes(out chan<- prometheus.Metric, desc *prometheus.Desc, counts []uint64, closing bool) {
-	for _, named := range codeNames {
-		if named.code.Closes() == closing && int(named.code) < len(counts) {
-			out <- prometheus.MustNewConstMetric(desc, counter, float64(counts[named.code]), named.name)
+	for _, code := range namedCodes() {
+		if code.Closes() == closing && int(code) < len(counts) {
+			out <- prometheus.MustNewConstMetric(desc, counter, float64(counts[code]), code.String())
 		}
 	}
 }

@@ -25,7 +25,7 @@ func serveFlags(cfg *server.Config, opts *serveOptions) *flag.FlagSet {
 	fs.StringVar(&cfg.Admin, "admin", cfg.Admin, "`address` for status, metrics and profiles; \"off\" for none")
 	fs.BoolVar(&cfg.AdminPublic, "admin-public", cfg.AdminPublic, "allow --admin on an address that is not loopback")
 	fs.IntVar(&cfg.Loops, "loops", cfg.Loops, "event loops; the default is the number of processors")
-	fs.StringVar(&cfg.Poller, "poller", cfg.Poller, "native or gnet; empty for the faster one")
+	fs.StringVar(&cfg.Poller, "poller", cfg.Poller, "what asks the kernel for events: native or gnet")
 	fs.StringVar(&cfg.Place, "place", cfg.Place, "home: connections move to their user's loop; accept: they stay")
 	fs.BoolVar(&cfg.ReusePort, "reuseport", cfg.ReusePort, "one listening socket for each loop")
 	fs.StringVar(&cfg.Data, "data", cfg.Data, "`directory` for what is kept (hash seed, lock); empty keeps nothing")
