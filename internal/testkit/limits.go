@@ -1,0 +1,14 @@
+package testkit
+
+const (
+	// turnsMax is how many turns Run makes before it says that the world does not come to rest.
+	turnsMax = 200_000
+	// inboxBytesDefault is what one loop may have waiting at another before its credit is used up.
+	inboxBytesDefault = 1 << 20
+	// inboxHardFactor is how many times that before Post refuses.
+	inboxHardFactor = 4
+	// outboundBytesDefault is how much output may wait on a connection before Send refuses.
+	outboundBytesDefault = 1 << 20
+	// chunkBytesMax is the largest piece that a connection delivers at once when chance rules.
+	chunkBytesMax = 64
+)

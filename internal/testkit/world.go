@@ -1,0 +1,185 @@
+package testkit
+
+import (
+	"fmt"
+	"math/rand/v2"
+
+	"trunkline/shard"
+	"trunkline/store"
+)
+
+// Options describe a World. Zero fields: one loop, nothing left to chance, limits of limits.go.
+type Options struct {
+	Loops            int
+	Seed             uint64 // of the placement, and of chance
+	Chaos            bool   // pieces of input, the order of loops and the share of messages taken are drawn from the seed
+	StayPut          bool
+	InboxBytesMax    int
+	OutboundBytesMax int
+	Config           func(c *shard.Config) // the last word on a shard's Config
+}
+
+// World is a clock and some loops in one goroutine.
+type World struct {
+	Now    int64 // unix milliseconds
+	Loops  []*Loop
+	Random *rand.Rand // what chance there is
+	opts   Options
+	dials  int
+	order  []int
+}
+
+// EpochMs is where the clock of a World starts.
+const EpochMs = 1_800_000_000_000
+
+// NewWorld builds loops with their shards, each over a store.Mailboxes unless Config says otherwise.
+func NewWorld(o Options) *World {
+	o.Loops = max(o.Loops, 1)
+	if o.InboxBytesMax == 0 {
+		o.InboxBytesMax = inboxBytesDefault
+	}
+	if o.OutboundBytesMax == 0 {
+		o.OutboundBytesMax = outboundBytesDefault
+	}
+	w := &World{Now: EpochMs, opts: o, Random: rand.New(rand.NewPCG(o.Seed, 0x7275_6e6b))}
+	for i := range o.Loops {
+		l := &Loop{w: w, Index: i, inbox: make([]inbox, o.Loops)}
+		w.Loops = append(w.Loops, l)
+		w.order = append(w.order, i)
+		l.start(7)
+	}
+	return w
+}
+
+// Placement is where users live in this world.
+func (w *World) Placement() shard.Placement {
+	return shard.Placement{Seed: w.opts.Seed, Loops: w.opts.Loops}
+}
+
+// UserOn is the n-th user, from 0, at or above 1000 whose home is that loop.
+func (w *World) UserOn(loop, n int) uint64 {
+	for user := uint64(1000); ; user++ {
+		if w.Placement().Home(user) == loop {
+			if n == 0 {
+				return user
+			}
+			n--
+		}
+	}
+}
+
+// Restart is a server that comes back without its data: every connection is gone and the incarnation is new.
+func (w *World) Restart(incarnation uint64) {
+	for _, l := range w.Loops {
+		for _, c := range l.conns {
+			if c != nil {
+				c.gone = true
+			}
+		}
+		*l = Loop{w: w, Index: l.Index, inbox: make([]inbox, w.opts.Loops)}
+		l.start(incarnation)
+	}
+}
+
+// Dial opens a connection; loops accept in turn, or by chance.
+func (w *World) Dial() *Conn {
+	l := w.Loops[w.dials%len(w.Loops)]
+	if w.opts.Chaos {
+		l = w.Loops[w.Random.IntN(len(w.Loops))]
+	}
+	w.dials++
+	c := &Conn{}
+	l.adopt(c, false)
+	return c
+}
+
+// Turn gives every loop one turn.
+func (w *World) Turn() {
+	if w.opts.Chaos {
+		w.Random.Shuffle(len(w.order), func(i, j int) { w.order[i], w.order[j] = w.order[j], w.order[i] })
+	}
+	for _, i := range w.order {
+		w.Loops[i].turn()
+	}
+}
+
+// Run turns until nothing moves any more. It panics when that does not happen.
+func (w *World) Run() {
+	for range turnsMax {
+		busy := false
+		for _, l := range w.Loops {
+			busy = busy || l.busy()
+		}
+		if !busy {
+			return
+		}
+		w.Turn()
+	}
+	panic(fmt.Sprintf("testkit: the world does not come to rest within %d turns", turnsMax))
+}
+
+// Advance moves the clock, stopping where a timer is due, and runs at each stop.
+func (w *World) Advance(ms int64) {
+	end := w.Now + ms
+	for {
+		next := end
+		for _, l := range w.Loops {
+			next = min(next, l.nextDue(end))
+		}
+		w.Now = max(w.Now, next)
+		w.Run()
+		if next >= end {
+			return
+		}
+	}
+}
+
+// Stats adds up the counters of all shards.
+func (w *World) Stats() shard.Stats {
+	var sum shard.Stats
+	for _, l := range w.Loops {
+		addStats(&sum, l.Shard.Stats())
+	}
+	return sum
+}
+
+func addStats(sum *shard.Stats, s shard.Stats) {
+	sum.Sessions += s.Sessions
+	sum.Users += s.Users
+	sum.Logins += s.Logins
+	sum.Resumes += s.Resumes
+	sum.Replaced += s.Replaced
+	sum.MessagesIn += s.MessagesIn
+	sum.MessagesOut += s.MessagesOut
+	sum.MessagesAcked += s.MessagesAcked
+	sum.ReceiptsIn += s.ReceiptsIn
+	sum.ReceiptsOut += s.ReceiptsOut
+	sum.ReceiptsDropped += s.ReceiptsDropped
+	sum.EphemeralDropped += s.EphemeralDropped
+	sum.Refusals += s.Refusals
+	sum.MalformedFrames += s.MalformedFrames
+	sum.Unexpected += s.Unexpected
+	sum.Panics += s.Panics
+	sum.MessagesLost += s.MessagesLost
+	sum.QueueEntries += s.QueueEntries
+	sum.QueueBytes += s.QueueBytes
+	for i := range s.Rejections {
+		sum.Rejections[i] += s.Rejections[i]
+	}
+	for i := range s.Closes {
+		sum.Closes[i] += s.Closes[i]
+	}
+}
+
+// start builds the loop's shard.
+func (l *Loop) start(incarnation uint64) {
+	cfg := shard.Config{
+		Loop: l.Index, Placement: l.w.Placement(), Incarnation: incarnation, OwnerEpoch: 1,
+		Queue: store.NewMailboxes(), StayPut: l.w.opts.StayPut, Open: true,
+	}
+	if l.w.opts.Config != nil {
+		l.w.opts.Config(&cfg)
+	}
+	l.Queue = cfg.Queue
+	l.Shard = shard.New(cfg, l)
+}

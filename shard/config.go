@@ -1,0 +1,50 @@
+package shard
+
+import "fmt"
+
+// Config is what a Shard is built from. Zero fields take the defaults of limits.go.
+type Config struct {
+	Loop        int
+	Placement   Placement
+	Incarnation uint64 // of the data this process holds; never zero
+	OwnerEpoch  uint32 // 24 bits, the upper part of every seq
+	Queue       Queue
+	StayPut     bool // sessions stay on the accepting loop (to measure what moving brings)
+	Open        bool // --registration=open: a user exists from its first login or first message
+
+	KeepaliveMs       int64
+	LoginTimeoutMs    int64
+	AckTimeoutMs      int64
+	MailboxEntriesMax int
+	MailboxBytesMax   int64
+	UsersMax          int   // of this loop
+	StoreBytesMax     int64 // of this loop; over it intake stops
+	SubscriptionsMax  int   // of a session
+}
+
+// withDefaults fills the zero fields and refuses what can't work: a wrong Config is a fault of the program.
+func (c Config) withDefaults() Config {
+	if c.Queue == nil || c.Incarnation == 0 || c.Placement.Loops < 1 || c.Placement.Loops > LoopsMax ||
+		c.Loop < 0 || c.Loop >= c.Placement.Loops || c.OwnerEpoch >= 1<<24 {
+		panic(fmt.Sprintf("shard: loop %d of %d, incarnation %d, epoch %d and queue %v make no shard",
+			c.Loop, c.Placement.Loops, c.Incarnation, c.OwnerEpoch, c.Queue != nil))
+	}
+	if c.OwnerEpoch == 0 {
+		c.OwnerEpoch = 1
+	}
+	setDefault(&c.KeepaliveMs, KeepaliveMsDefault)
+	setDefault(&c.LoginTimeoutMs, LoginTimeoutMsDefault)
+	setDefault(&c.AckTimeoutMs, AckTimeoutMsDefault)
+	setDefault(&c.MailboxEntriesMax, MailboxEntriesMaxDefault)
+	setDefault(&c.MailboxBytesMax, MailboxBytesMaxDefault)
+	setDefault(&c.UsersMax, UsersMaxDefault)
+	setDefault(&c.StoreBytesMax, StoreBytesMaxDefault)
+	setDefault(&c.SubscriptionsMax, SubscriptionsMaxDefault)
+	return c
+}
+
+func setDefault[T int | int64](field *T, value T) {
+	if *field <= 0 {
+		*field = value
+	}
+}

@@ -1,0 +1,219 @@
+package shard
+
+import (
+	"trunkline/codec"
+)
+
+// The directory: which users and devices there are, and the way of a message to the machine it is for.
+
+// takeForSession gives s.current to a session of this loop.
+func (s *Shard) takeForSession(now int64) {
+	m := &s.current
+	if s.lookup(m.conn) == nil {
+		s.unheard(m)
+		return
+	}
+	s.sessionEv = event{kind: evMessage, message: m}
+	s.stepSession(now, m.conn, &s.sessionEv)
+}
+
+// unheard tells those who speak to a session that is gone. Mostly they have been told already and their words crossed.
+func (s *Shard) unheard(m *message) {
+	switch m.kind {
+	case msgPush:
+		s.send(int(m.from), &message{kind: msgDetach, user: m.user, device: m.device, conn: m.conn})
+	case msgPresence:
+		s.send(int(m.from), &message{kind: msgUnwatch, user: m.peer, conn: m.conn})
+	}
+}
+
+// takeForMailbox gives s.current to a mailbox of this loop.
+func (s *Shard) takeForMailbox(now int64) {
+	m := &s.current
+	index := s.find(m.user, m.device, m.hint)
+	if index == 0 {
+		s.unclaimed(m)
+		return
+	}
+	s.mailboxEv = mailboxEvent{kind: evMessage, index: index, message: m}
+	s.stepMailbox(now)
+}
+
+// unclaimed ends a message for a device that nobody knows. Only a receipt can name one.
+func (s *Shard) unclaimed(m *message) {
+	if m.kind != msgReceipt {
+		s.stats.Unexpected++
+		return
+	}
+	s.stats.ReceiptsIn++
+	s.stats.ReceiptsDropped++
+	s.answerReceipt(m)
+}
+
+// answerReceipt tells a reader's mailbox that its receipt is dealt with.
+func (s *Shard) answerReceipt(m *message) {
+	if m.seq == 0 {
+		return
+	}
+	s.out.reset()
+	answer(m, msgStored, &s.out)
+	s.applyPosts()
+}
+
+// takeAttach gives s.current to the mailbox of who logs in; a new device gets one.
+func (s *Shard) takeAttach(now int64) {
+	m := &s.current
+	if s.find(m.user, m.device, 0) == 0 {
+		if code := s.makeMailbox(m.user, m.device); code != codec.CodeNone {
+			s.out.reset()
+			r := answerSession(m, msgRefused, &s.out)
+			r.code, r.timeSec = uint8(code), refusalRetryMs+uint32(spread(m.user, refusalRetryMs))
+			s.applyPosts()
+			return
+		}
+	}
+	s.takeForMailbox(now)
+}
+
+// makeMailbox seats a device; the user exists from now on.
+func (s *Shard) makeMailbox(user uint64, device uint8) codec.ErrorCode {
+	if code := s.seat(user); code != codec.CodeNone {
+		return code
+	}
+	index, m := s.mailboxes.Alloc()
+	if m == nil {
+		return codec.CodeBusy
+	}
+	first := uint64(s.cfg.OwnerEpoch) << seqCounterBits
+	*m = mailbox{user: user, device: device, state: mailboxOffline, last: first, acked: first, sent: first, next: s.users[user]}
+	s.users[user] = index
+	return codec.CodeNone
+}
+
+// seqCounterBits is the part of a seq that counts; the owner epoch is above it.
+const seqCounterBits = 40
+
+// takeRoute appends s.current to every mailbox that it names, or to none.
+func (s *Shard) takeRoute(now int64) {
+	m := &s.current
+	s.doing = doing{machine: doingUser}
+	s.out.reset()
+	if code, device := s.checkRoute(m); code != codec.CodeNone {
+		r := answer(m, msgRejected, &s.out)
+		r.code, r.peerDevice = uint8(code), device
+		s.doing.machine = doingNothing
+		s.applyPosts()
+		return
+	}
+	s.fanned, s.fannedAt = s.fanned[:0], s.fannedAt[:0]
+	list := codec.Parts(m.payload)
+	for part, rest, ok := list.Next(); ok; part, rest, ok = rest.Next() {
+		s.fanOut(now, part)
+	}
+	s.applyQueue()
+	for i, index := range s.fannedAt {
+		*s.mailboxes.At(index) = s.fanned[i]
+	}
+	s.doing.machine = doingNothing
+	a := answer(m, msgStored, &s.out)
+	a.parts = m.parts
+	s.applyPosts()
+}
+
+// fanOut steps the copy of one device's mailbox. A device that is not there is passed over: checkRoute lets that through for
+// what is kept nowhere.
+func (s *Shard) fanOut(now int64, part codec.Part) {
+	m := &s.current
+	index := s.find(m.user, part.Device, 0)
+	if index == 0 {
+		s.stats.EphemeralDropped++
+		return
+	}
+	s.mailboxEv = mailboxEvent{kind: evMessage, index: index, message: m, part: part}
+	s.fanned = append(s.fanned, *s.mailboxes.At(index))
+	s.fannedAt = append(s.fannedAt, index)
+	s.fanned[len(s.fanned)-1].step(now, &s.mailboxEv, &s.world, &s.out)
+	if s.out.starved {
+		s.starving = append(s.starving, index)
+		s.out.starved = false
+	}
+}
+
+// checkRoute looks at all parts before anything is appended. A refusal here is for good: what may pass was held back at the
+// sender's side, where it can't be overtaken. The primary device is made on its first message.
+func (s *Shard) checkRoute(m *message) (code codec.ErrorCode, device uint8) {
+	if m.flags&codec.FlagNoStore != 0 {
+		return codec.CodeNone, 0
+	}
+	create := false
+	list := codec.Parts(m.payload)
+	for part, rest, ok := list.Next(); ok; part, rest, ok = rest.Next() {
+		index := s.find(m.user, part.Device, 0)
+		switch {
+		case index != 0:
+			if s.mailboxes.At(index).full(len(part.Blob), &s.world) {
+				return codec.CodeMailboxFull, part.Device
+			}
+		case part.Device == 0:
+			create = true
+		case s.users[m.user] == 0:
+			return codec.CodeNoSuchUser, part.Device
+		default:
+			return codec.CodeNoSuchDevice, part.Device
+		}
+	}
+	if create && s.makeMailbox(m.user, 0) != codec.CodeNone {
+		if s.users[m.user] == 0 {
+			return codec.CodeNoSuchUser, 0
+		}
+		return codec.CodeNoSuchDevice, 0
+	}
+	return codec.CodeNone, 0
+}
+
+// full says whether one more message is too much for a mailbox.
+func (m *mailbox) full(payloadBytes int, w *world) bool {
+	return int64(m.entries) >= int64(w.cfg.MailboxEntriesMax) || m.bytes+int64(payloadBytes) > w.cfg.MailboxBytesMax
+}
+
+// held is a rejection that waits until the mark passes its cseq.
+type held struct {
+	outcome
+	next uint32
+}
+
+// heldRejection looks for a cseq in a mailbox's list.
+func (w *world) heldRejection(first uint32, cseq uint64) (o outcome, ok bool) {
+	for i := first; i != 0; {
+		h := w.helds.At(i)
+		if h.cseq == cseq {
+			return h.outcome, true
+		}
+		i = h.next
+	}
+	return outcome{}, false
+}
+
+func (s *Shard) holdRejection(m *mailbox, o *outcome) {
+	i, h := s.helds.Alloc()
+	if h == nil {
+		s.stats.MessagesLost++ // the step looked: there was room
+		return
+	}
+	*h = held{outcome: *o, next: m.held}
+	m.held = i
+}
+
+// releaseHeld lets go of rejections up to a cseq.
+func (s *Shard) releaseHeld(m *mailbox, upTo uint64) {
+	for link := &m.held; *link != 0; {
+		i := *link
+		h := s.helds.At(i)
+		if h.cseq > upTo {
+			link = &h.next
+			continue
+		}
+		*link = h.next
+		s.helds.Free(i)
+	}
+}

@@ -1,0 +1,109 @@
+package shard
+
+import "trunkline/codec"
+
+// Times. All are milliseconds.
+const (
+	// KeepaliveMsDefault is how often an idle client sends something: two million sessions are 8,300 pings a second.
+	KeepaliveMsDefault = 240_000
+	// keepaliveSecMin and keepaliveSecMax bound what SUCCESS can carry in whole seconds.
+	keepaliveSecMin, keepaliveSecMax = 1, 65_535
+	// idleNum / idleDen of the keepalive without a byte from the client: CodeIdle, close.
+	idleNum, idleDen = 3, 2
+	// LoginTimeoutMsDefault is how long a connection may stay without a finished login. Over it: close without a word.
+	LoginTimeoutMsDefault = 10_000
+	// AckTimeoutMsDefault is how long something may stay delivered and not acknowledged without any ACK. Over it:
+	// CodeAckTimeout, close; the mailbox stays.
+	AckTimeoutMsDefault = 60_000
+	// refusalRetryMs is the least retry-after of a temporary refusal; as much again is spread over clients.
+	refusalRetryMs = 1_000
+	// starvedRetryMs is when a mailbox that found no credit to push tries again.
+	starvedRetryMs = 1
+)
+
+// The uplink: what a client may have sent without a first tick.
+const (
+	// UplinkEntriesMax is the window of cseqs above the mark. A frame above it is left unread until the mark moves.
+	UplinkEntriesMax = 64
+	// UplinkBytesMax is what SUCCESS tells the client as its window in bytes. It is advice: memory is bounded by the
+	// loop's input limit, because a SEND is either routed at once or left unread.
+	UplinkBytesMax = 256 << 10
+)
+
+// The window: what a device may have got without acknowledging it.
+const (
+	// WindowEntriesMax entries may be un-acknowledged. Over it entries wait in the mailbox, ephemeral frames are dropped.
+	WindowEntriesMax = 64
+	// WindowBytesMax is the same in bytes of payload and windowEntryBytes for each entry. An entry always fits an empty window.
+	WindowBytesMax = 256 << 10
+	// windowEntryBytes is what an entry counts beside its payload: header, length and kind of its frame, rounded up.
+	windowEntryBytes = 64
+)
+
+// Mailboxes and users.
+const (
+	// MailboxEntriesMaxDefault messages may wait for one device. Over it: rejection CodeMailboxFull.
+	MailboxEntriesMaxDefault = 10_000
+	// MailboxBytesMaxDefault is the same in bytes of payload.
+	MailboxBytesMaxDefault = 16 << 20
+	// ReceiptEntriesMax receipts may wait for one device beside its messages. Over it a receipt is dropped and counted,
+	// never a rejection: of those there are at most UplinkEntriesMax above it for each time the mark passes.
+	ReceiptEntriesMax = 4_096
+	// UsersMaxDefault is how many users one loop holds: 8 million heads of 112 bytes are 900 MB. Over it a message to
+	// somebody new is rejected with CodeNoSuchUser, a login of somebody new refused with CodeBusy.
+	UsersMaxDefault = 8 << 20
+	// DevicesMax is how many devices one user has. Over it: CodeNotAuthorized at login.
+	DevicesMax = 32
+	// StoreBytesMaxDefault is the memory of one loop's waiting entries. Over it intake stops: SENDs to users of that loop are
+	// refused for a while (CodeServerFull) and nothing that was taken is dropped.
+	StoreBytesMaxDefault = 1 << 30
+	// storeEntryBytes is what an entry counts beside its payload: its place in the tree.
+	storeEntryBytes = 96
+	// storeResumeNum / storeResumeDen of StoreBytesMax must be reached again before intake goes on, so that it does not flutter.
+	storeResumeNum, storeResumeDen = 7, 8
+)
+
+// Presence.
+const (
+	// SubscriptionsMaxDefault is how many users one session may watch. Over it: soft ERROR CodeTooMany.
+	SubscriptionsMaxDefault = 256
+	// WatchersMax is how many sessions may watch one user: it bounds what one login makes the loop say. Over it a watcher
+	// gets the presence of this moment and no changes; counted.
+	WatchersMax = 1_024
+	// watchesMax bounds all watchers on one loop: 16 million cells of 16 bytes. Over it the same happens.
+	watchesMax = 16 << 20
+	// subscriptionsMax bounds all subscriptions on one loop. Over it: soft ERROR CodeTooMany.
+	subscriptionsMax = 16 << 20
+)
+
+// Between loops.
+const (
+	// LoopsMax is how many loops a process may have: a loop's number is one byte in the records.
+	LoopsMax = 256
+	// StepBytesMax is the most that one step may post to one loop for what it takes in: a whole frame, or the receipts of a
+	// whole window, with their headers. A frame is left unread until every loop it may post to has that credit.
+	//
+	// Answers (stored, rejected, attached, second ticks) are posted without looking at credit. They are bounded by what
+	// credit let in: each takes no more room than the message that it answers, and second ticks come from ACKs,
+	// which wait for credit at all loops. So at most one InboxBytesMax of answers lies beyond another loop's credit.
+	StepBytesMax = codec.FrameBytesMax + 2*UplinkEntriesMax*messageBytes
+	// controlBytesMax is the credit that a small message needs (attach, watch, typing).
+	controlBytesMax = 4 * messageBytes
+	// pushBytesMax is how many bytes of frames go into one message to a session, unless a single frame is larger.
+	pushBytesMax = 32 << 10
+	// backlogBytesMax bounds the messages that a loop refused although they were promised room: they wait here in order and
+	// count against credit. Over it a message is dropped and counted (Stats.MessagesLost); by the bound above
+	// that takes a host that breaks its contract.
+	backlogBytesMax = 16 << 20
+	// scratchBytesMax is how much memory for encoded frames a shard keeps between events. What was more is given back.
+	scratchBytesMax = 1 << 20
+	// localMessagesMax is how many slots of the local queue a shard keeps between events. What was more is given back.
+	localMessagesMax = 8_192
+)
+
+// heldMax bounds the rejections of one loop that wait for their mark (rare: 64 for each device at most). Over it a rejection
+// is told before the mark passes it.
+const heldMax = 1 << 20
+
+// sessionsMax bounds the slot numbers of connections: twice the most that one process is meant to hold.
+const sessionsMax = 1 << 24

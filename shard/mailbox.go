@@ -1,0 +1,274 @@
+package shard
+
+import (
+	"math"
+
+	"trunkline/codec"
+	"trunkline/store"
+)
+
+// mailboxState says whether somebody reads the mailbox.
+//
+//	            first login, first message
+//	(no mailbox) -----------> offline --- attach ---> online ---+
+//	                             ^                      |   ^    | attach: the old session is
+//	                             +------- detach -------+   +----+ kicked (replaced)
+//
+// What each state does with each event. A message from a connection that is not the attached one is late and ignored.
+//
+//	event      offline                        online
+//	attach     online or refused              online (replaced) or refused
+//	detach     ignore (late)                  offline
+//	send       ignore (late)                  uplink rule: skip, refuse, reject, kick or route
+//	read       ignore (late)                  uplink rule
+//	ack        ignore (late)                  drop, make second ticks, push on
+//	route      append                         append, push when the window is open
+//	stored     settle                         settle, first tick at the end of the turn
+//	rejected   settle with a rejection        settle with a rejection, first tick at the end of the turn
+//	receipt    append or coalesce, or drop    append or coalesce, or drop; push when the window is open
+//	tick       nothing                        tell the mark
+//	credit     nothing                        push on
+//
+// There is no end: a user stays a user. A mailbox that nobody writes to costs its record.
+type mailboxState uint8
+
+const (
+	mailboxFree mailboxState = iota
+	mailboxOffline
+	mailboxOnline
+	mailboxStates
+)
+
+// mailboxFlags are one-bit facts of a mailbox.
+type mailboxFlags uint8
+
+const (
+	flagTicking mailboxFlags = 1 << iota // on the list of those that owe a first tick
+	flagStarved                          // on the list of those that could not push for want of credit
+	flagRefused                          // the next cseq was refused for a while: later ones are ignored until it returns
+)
+
+// mailbox is one device on its user's home loop: what waits for it, and how far its uplink has come. At most 112 bytes, no
+// pointers. The entries themselves are in the Queue.
+//
+// Downlink, all seqs: acked <= sent <= last. Entries up to acked are gone, up to sent are with the client and count for the
+// window, above sent they wait. Uplink, all cseqs: up to mark everything is done. Bit i of done and inflight is
+// cseq mark+1+i; bit 0 of done is never set between steps.
+type mailbox struct {
+	user        uint64
+	last        uint64 // the newest seq given out: owner epoch (24 bits) and counter (40 bits)
+	acked       uint64
+	sent        uint64
+	mark        uint64
+	done        uint64
+	inflight    uint64
+	conn        Conn   // of the attached session
+	bytes       int64  // payload of waiting messages
+	entries     uint32 // messages that wait
+	notices     uint32 // receipts and rejections that wait
+	windowBytes uint32 // what is with the client, payload and windowEntryBytes each
+	next        uint32 // the user's next mailbox
+	held        uint32 // the first rejection that waits for the mark
+	seenSec     uint32 // when the last session left, unix seconds
+	gen         uint16 // 0: nobody has logged in yet
+	window      uint16 // entries that are with the client
+	device      uint8
+	loop        uint8 // of the attached session
+	state       mailboxState
+	flags       mailboxFlags
+}
+
+// The kinds of entry. Receipts have their codec.ReceiptKind.
+const entryMessage store.EntryKind = 0x10
+
+// mailboxEvent is what a mailbox is told. index is its place in the table, part the piece of a route that is for it.
+type mailboxEvent struct {
+	kind    eventKind
+	index   uint32
+	message *message
+	part    codec.Part
+}
+
+// Step tells the mailbox what happened. It changes only *m and out.
+func (m *mailbox) step(now int64, ev *mailboxEvent, w *world, out *effects) {
+	switch m.state {
+	case mailboxOffline:
+		m.stepOffline(now, ev, w, out)
+	case mailboxOnline:
+		m.stepOnline(now, ev, w, out)
+	default:
+		w.stats.Unexpected++
+	}
+}
+
+func (m *mailbox) stepOffline(now int64, ev *mailboxEvent, w *world, out *effects) {
+	switch ev.kind {
+	case evTick:
+		m.flags &^= flagTicking // the next SUCCESS tells
+	case evCredit:
+		m.flags &^= flagStarved
+	case evMessage:
+		switch ev.message.kind {
+		case msgDetach, msgSend, msgRead, msgAck: // late: the client says it again when it is back
+		default:
+			m.anyMessage(now, ev, w, out)
+		}
+	default:
+		w.stats.Unexpected++
+	}
+}
+
+func (m *mailbox) stepOnline(now int64, ev *mailboxEvent, w *world, out *effects) {
+	switch ev.kind {
+	case evTick:
+		m.flags &^= flagTicking
+		t := m.toSession(out, msgTicked)
+		t.first, t.timeSec = m.mark, uint32(now/1000)
+	case evCredit:
+		m.flags &^= flagStarved
+		m.push(w, out)
+	case evMessage:
+		m.onlineMessage(now, ev, w, out)
+	default:
+		w.stats.Unexpected++
+	}
+}
+
+func (m *mailbox) onlineMessage(now int64, ev *mailboxEvent, w *world, out *effects) {
+	switch ev.message.kind {
+	case msgDetach, msgSend, msgRead, msgAck:
+		if ev.message.conn != m.conn {
+			return // late: of a session that was replaced
+		}
+	}
+	switch ev.message.kind {
+	case msgDetach:
+		m.becomeOffline(ev.message, w, out)
+	case msgSend, msgRead:
+		m.uplink(now, ev, w, out)
+	case msgAck:
+		if ev.message.first > m.sent {
+			w.stats.Unexpected++ // the session lets no such ACK through
+			return
+		}
+		m.acknowledge(now, ev.message.first, w, out)
+		m.push(w, out)
+	default:
+		m.anyMessage(now, ev, w, out)
+	}
+}
+
+// anyMessage takes what comes whether or not somebody is logged in.
+func (m *mailbox) anyMessage(now int64, ev *mailboxEvent, w *world, out *effects) {
+	switch ev.message.kind {
+	case msgAttach:
+		m.attach(now, ev, w, out)
+	case msgRoute:
+		m.takeRoute(ev, w, out)
+	case msgStored, msgRejected:
+		m.takeAnswer(ev.message, w, out)
+	case msgReceipt:
+		m.takeReceipt(ev.message, w, out)
+	default:
+		w.stats.Unexpected++
+	}
+}
+
+// attach decides whether a client may speak for the device, and with which marks.
+func (m *mailbox) attach(now int64, ev *mailboxEvent, w *world, out *effects) {
+	msg := ev.message
+	resumed, code := m.adopt(msg, w, out)
+	if code == codec.CodeNone && resumed && msg.first > m.last {
+		code = codec.CodeAckInvalid
+	}
+	if code != codec.CodeNone {
+		answerSession(msg, msgRefused, out).code = uint8(code)
+		return
+	}
+	w.stats.Logins++
+	if resumed {
+		w.stats.Resumes++
+		m.acknowledge(now, msg.first, w, out)
+	}
+	m.becomeOnline(ev, w, out)
+}
+
+// adopt settles which generation of the device this is. resumed: the client knows this incarnation's seqs.
+func (m *mailbox) adopt(msg *message, w *world, out *effects) (resumed bool, code codec.ErrorCode) {
+	same := msg.peer == w.cfg.Incarnation
+	switch {
+	case msg.gen == 0:
+		m.register(m.nextGen(w), 0, out)
+		return false, codec.CodeNone
+	case msg.gen == m.gen:
+		m.raiseMark(msg.last, w, out)
+		return same, codec.CodeNone
+	case m.gen == 0, !same && msg.gen > m.gen:
+		m.register(msg.gen, msg.last, out)
+		return false, codec.CodeNone
+	}
+	return false, codec.CodeGenerationStale
+}
+
+// register begins a generation: its cseqs have nothing to do with those before.
+func (m *mailbox) register(gen uint16, mark uint64, out *effects) {
+	m.gen, m.mark, m.done, m.inflight = gen, mark, 0, 0
+	if m.held != 0 {
+		out.release = math.MaxUint64
+	}
+}
+
+// nextGen is the number of a new generation. The first one in an incarnation depends on incarnation and user, so that a device
+// which lost its state while the server lost its data does not get a number that its peers remember.
+func (m *mailbox) nextGen(w *world) uint16 {
+	switch m.gen {
+	case 0:
+		return uint16(1 + spread(m.user^w.cfg.Incarnation+uint64(m.device), 32_768))
+	case math.MaxUint16:
+		return 1
+	}
+	return m.gen + 1
+}
+
+// becomeOnline answers the session and pushes what waits, from the first entry that is not acknowledged.
+func (m *mailbox) becomeOnline(ev *mailboxEvent, w *world, out *effects) {
+	msg := ev.message
+	if m.state == mailboxOnline && m.conn != msg.conn {
+		w.stats.Replaced++
+		m.toSession(out, msgKick).code = uint8(codec.CodeReplaced)
+	} else if _, others := w.devices(m.user, m.device); others == 0 {
+		out.presence = presenceAvailable
+	}
+	m.state = mailboxOnline
+	m.conn, m.loop = msg.conn, uint8(msg.from)
+	m.sent, m.window, m.windowBytes = m.acked, 0, 0
+	m.flags &^= flagRefused
+	a := m.toSession(out, msgAttached)
+	a.gen, a.first, a.last, a.hint = m.gen, m.mark, m.acked, ev.index
+	m.push(w, out)
+}
+
+// becomeOffline keeps everything but the session.
+func (m *mailbox) becomeOffline(msg *message, w *world, out *effects) {
+	m.state = mailboxOffline
+	m.conn, m.loop = 0, 0
+	m.seenSec = msg.timeSec
+	m.flags &^= flagRefused
+	if _, others := w.devices(m.user, m.device); others == 0 {
+		out.presence = presenceUnavailable
+	}
+}
+
+// toSession posts a message to the attached session.
+func (m *mailbox) toSession(out *effects, kind messageKind) *message {
+	t := out.post(int(m.loop), kind)
+	t.user, t.device, t.conn = m.user, m.device, m.conn
+	return t
+}
+
+// answerSession posts a message to the session that msg came from, attached or not.
+func answerSession(msg *message, kind messageKind, out *effects) *message {
+	t := out.post(int(msg.from), kind)
+	t.user, t.device, t.conn = msg.user, msg.device, msg.conn
+	return t
+}

@@ -1,0 +1,37 @@
+package shard
+
+import (
+	"encoding/binary"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// FragmentCount is how many fragments the users are divided into. It never changes: fragments are what moves between loops
+// and, later, between nodes.
+const FragmentCount = 1_024
+
+// Placement maps users to fragments and fragments to loops.
+// fragment = xxhash64(seed, user) & (FragmentCount-1). The seed is secret: whoever knows it can aim at one loop.
+type Placement struct {
+	Seed  uint64
+	Loops int
+}
+
+// Fragment is the fragment of a user, 0 to FragmentCount-1. This is the one place where users are hashed.
+func (p Placement) Fragment(user uint64) int {
+	var d xxhash.Digest
+	d.ResetWithSeed(p.Seed)
+	var b [8]byte
+	binary.BigEndian.PutUint64(b[:], user)
+	d.Write(b[:])
+	return int(d.Sum64() & (FragmentCount - 1))
+}
+
+// Home is the loop where everything of a user lives, 0 to Loops-1. Fragments are dealt out in turn, so loops differ by at
+// most one fragment.
+func (p Placement) Home(user uint64) int {
+	if p.Loops <= 1 {
+		return 0
+	}
+	return p.Fragment(user) % p.Loops
+}

@@ -1,0 +1,144 @@
+package shard
+
+import (
+	"math/bits"
+
+	"trunkline/codec"
+	"trunkline/store"
+)
+
+// Recover is called after a panic in any of the events. The step that was running has left no trace: its machine still has
+// the state from before the event. A session in whose step it happened is closed with CodeCrashed; a SEND that crashed its
+// recipient's mailbox becomes a stored rejection (CodeInternal); a mailbox that crashed otherwise loses its session,
+// which comes back; the rest of the turn's work goes on.
+//
+// The caller closes the connection in whose event the panic came, when it was one: its input can't be read on.
+func (s *Shard) Recover(now int64) {
+	for !s.recoverOnce(now) {
+	}
+	s.host.WakeAt(now)
+}
+
+// recoverOnce deals with one panic and goes on with what was left. false: another one came, and with it a message was used up.
+func (s *Shard) recoverOnce(now int64) (done bool) {
+	defer func() {
+		if !done {
+			_ = recover() // the caller has a panic to report already; this one is counted by the next round
+		}
+	}()
+	s.stats.Panics++
+	d := s.doing
+	s.doing = doing{}
+	switch d.machine {
+	case doingSession:
+		s.crashSession(now, d)
+	case doingMailbox:
+		s.crashMailbox(now, d)
+	case doingUser:
+		s.crashUser()
+	}
+	s.drainLocal(now)
+	s.workDue(now)
+	return true
+}
+
+// crashSession tells the session, in the state from before its panic. One that can't even end is dropped.
+func (s *Shard) crashSession(now int64, d doing) {
+	p := s.lookup(d.conn)
+	if p == nil {
+		return
+	}
+	if d.event == evCrashed || d.event == evClosed {
+		s.sessions.Clear(d.conn.slot())
+		s.stats.Sessions--
+		s.host.Close(d.conn)
+		return
+	}
+	s.stepSession(now, d.conn, &event{kind: evCrashed})
+}
+
+// crashUser answers a route whose recipients could not take it.
+func (s *Shard) crashUser() {
+	for _, index := range s.fannedAt {
+		s.rebuild(index)
+	}
+	s.fanned, s.fannedAt = s.fanned[:0], s.fannedAt[:0]
+	if s.current.kind == msgRoute {
+		s.out.reset()
+		answer(&s.current, msgRejected, &s.out).code = uint8(codec.CodeInternal)
+		s.applyPosts()
+	}
+}
+
+// crashMailbox answers for a mailbox that could not, so that nobody waits for ever.
+func (s *Shard) crashMailbox(now int64, d doing) {
+	index := s.mailboxEv.index
+	m := s.mailboxes.At(index)
+	m.flags &^= flagTicking | flagStarved // it may be on a list once more: that does no harm
+	s.out.reset()
+	switch {
+	case d.event != evMessage:
+		m.expel(&s.out)
+	case s.current.kind == msgAttach:
+		answerSession(&s.current, msgRefused, &s.out).code = uint8(codec.CodeCrashed)
+	case s.current.kind == msgDetach:
+		if s.current.conn == m.conn {
+			m.state, m.conn, m.loop = mailboxOffline, 0, 0
+		}
+	case s.current.kind == msgStored, s.current.kind == msgRejected:
+		m.settleBlind(&s.current)
+		m.expel(&s.out) // the next SUCCESS tells the mark
+	case s.current.kind == msgReceipt:
+		s.stats.ReceiptsDropped++
+		s.answerReceipt(&s.current)
+		return
+	default:
+		m.expel(&s.out)
+	}
+	s.applyPosts()
+	s.rebuild(index)
+}
+
+// expel ends the attached session.
+func (m *mailbox) expel(out *effects) {
+	if m.state == mailboxOnline {
+		m.toSession(out, msgKick).code = uint8(codec.CodeCrashed)
+	}
+}
+
+// settleBlind counts a cseq as done whatever became of it: waiting for an answer that never comes would stop the uplink.
+func (m *mailbox) settleBlind(msg *message) {
+	at := msg.seq - m.mark - 1
+	if msg.gen != m.gen || msg.seq <= m.mark || at >= UplinkEntriesMax {
+		return
+	}
+	m.inflight &^= 1 << at
+	m.done |= 1 << at
+	n := bits.TrailingZeros64(^m.done)
+	m.mark += uint64(n)
+	m.done >>= n
+	m.inflight >>= n
+}
+
+// rebuild makes a mailbox's counters fit what the Queue holds: a panic in the middle of several appends leaves entries that
+// the record does not know.
+func (s *Shard) rebuild(index uint32) {
+	m := s.mailboxes.At(index)
+	n := *m
+	n.entries, n.notices, n.bytes, n.window, n.windowBytes = 0, 0, 0, 0, 0
+	s.cfg.Queue.Scan(m.user, m.device, 0, func(e *store.Entry, payload []byte) bool {
+		if e.Kind == entryMessage {
+			n.entries++
+			n.bytes += int64(len(payload))
+		} else {
+			n.notices++
+		}
+		if e.Seq <= n.sent {
+			n.window++
+			n.windowBytes += windowCost(len(payload))
+		}
+		n.last = max(n.last, e.Seq)
+		return true
+	})
+	*m = n
+}

@@ -1,0 +1,357 @@
+package shard
+
+import "trunkline/codec"
+
+// sessionState is where a connection's life stands.
+//
+//	        Open            HELLO             attached
+//	free ---------> handshaking ---> attaching ---------> open
+//	 ^                |   |  |           |                  |
+//	 |      HELLO of  |   |  | timeout,  | refused, FIN,    | FIN, kicked, idle, malformed,
+//	 |   another loop |   |  | not HELLO | timeout          | ack timeout, slow, crash
+//	 |<---------------+   |  v           v                  v
+//	 |                    | closing <----+------------------+
+//	 |       Closed       |    |
+//	 +--------------------+----+   (Closed also from attaching and open, which detach first)
+//
+// What each state does with each event; "-" counts it as unexpected and changes nothing:
+//
+//	event        handshaking             attaching               open                      closing
+//	hello        attaching, free (moved) wait                    closing (unexpected)      ignore
+//	frame        closing (silent)        wait                    handle                    ignore
+//	malformed    closing (silent)        closing (error)         closing (error)           ignore
+//	attached     -                       open                    -                         ignore
+//	refused      -                       closing (error)         -                         ignore
+//	push         -                       -                       write                     ignore
+//	ticked       -                       -                       write, read on            ignore
+//	soft         -                       -                       write                     ignore
+//	kick         -                       closing (error)         closing (error)           ignore
+//	presence     -                       -                       write                     ignore
+//	typingIs     -                       -                       write                     ignore
+//	timer        closing (silent)        closing (silent)        closing (error) or re-arm ignore
+//	halfClosed   closing (silent)        closing (silent)        closing (silent)          ignore
+//	slow         closing (silent)        closing (silent)        closing (silent)          ignore
+//	drain        ignore                  GOAWAY when open        GOAWAY                    ignore
+//	crashed      closing (error)         closing (error)         closing (error)           ignore
+//	closed       free                    free (detach)           free (detach)             free
+type sessionState uint8
+
+const (
+	sessionFree sessionState = iota
+	sessionHandshaking
+	sessionAttaching
+	sessionOpen
+	sessionClosing
+	sessionStates
+)
+
+// sessionFlags are one-bit facts of a session.
+type sessionFlags uint8
+
+const (
+	flagSoonTimer sessionFlags = 1 << iota // the timer is armed for the ACK timeout or sooner
+	flagHeldBack                           // input waits for the mark to move
+	flagToldAway                           // GOAWAY was sent
+	flagInactive                           // STATE said that nobody is looking
+)
+
+// session is one connection's half of a login: who it is, and what stands between its socket and the mailbox. 64 bytes,
+// no pointers. It knows the mailbox only by messages.
+type session struct {
+	conn      Conn
+	user      uint64
+	offset    uint64 // bytes of the stream that were consumed
+	mark      uint64 // the mailbox's mark as last told: cseqs up to mark+UplinkEntriesMax may be handed on
+	pushed    uint64 // the highest seq given to the client on this connection
+	heardMs   uint32 // when bytes last came, unix milliseconds modulo 2^32
+	unackedMs uint32 // since when something waits for an ACK without one; 0: nothing waits
+	mailbox   uint32 // its index on the home loop
+	subs      uint32 // the first subscription
+	subsCount uint16
+	ahead     uint8 // cseqs handed on above the mark, 0 to UplinkEntriesMax
+	_         uint8
+	device    uint8
+	home      uint8
+	state     sessionState
+	flags     sessionFlags
+}
+
+// eventKind is what happens to a machine beside messages.
+type eventKind uint8
+
+const (
+	evMessage    eventKind = iota + 1
+	evOpened               // session: the connection is new here
+	evFrame                // session: a whole frame came
+	evMalformed            // session: what came is no frame
+	evHalfClosed           // session: the client has sent its last byte
+	evClosed               // session: the connection is gone
+	evTimer                // session: its timer expired
+	evSlow                 // session: the outbound cap was reached
+	evDrain                // session: the server goes down
+	evCrashed              // session: its step panicked
+	evTick                 // mailbox: the turn ends, tell the first tick
+	evCredit               // mailbox: try again to push
+)
+
+// event is what a machine is told. frame aliases the loop's input, message is valid during the step.
+type event struct {
+	kind    eventKind
+	frame   codec.Frame
+	used    int // bytes of the frame on the wire
+	message *message
+}
+
+// Step tells the session what happened. It changes only *s and out.
+func (s *session) step(now int64, ev *event, w *world, out *effects) {
+	if ev.kind == evClosed {
+		s.becomeFree(now, w, out)
+		return
+	}
+	switch s.state {
+	case sessionFree:
+		s.stepFree(now, ev, w, out)
+	case sessionHandshaking:
+		s.stepHandshaking(now, ev, w, out)
+	case sessionAttaching:
+		s.stepAttaching(now, ev, w, out)
+	case sessionOpen:
+		s.stepOpen(now, ev, w, out)
+	case sessionClosing: // everything that was still on its way ends here
+	}
+	s.heard(now, ev, out)
+}
+
+// heard counts a frame that was taken. Only whole frames prove that a client lives.
+func (s *session) heard(now int64, ev *event, out *effects) {
+	if ev.kind == evFrame && !out.leave {
+		s.offset += uint64(ev.used)
+		s.heardMs = uint32(now)
+	}
+}
+
+func (s *session) stepFree(now int64, ev *event, w *world, out *effects) {
+	if ev.kind != evOpened {
+		w.stats.Unexpected++
+		return
+	}
+	s.becomeHandshaking(now, w, out)
+}
+
+func (s *session) stepHandshaking(now int64, ev *event, w *world, out *effects) {
+	switch ev.kind {
+	case evFrame:
+		s.greet(now, ev, w, out)
+	case evMalformed:
+		w.stats.MalformedFrames++
+		s.becomeClosing(now, codec.CodeNone, w, out)
+	case evHalfClosed:
+		s.becomeClosing(now, codec.CodeNone, w, out)
+	case evTimer:
+		s.becomeClosing(now, codec.CodeLoginTimeout, w, out)
+	case evSlow:
+		s.becomeClosing(now, codec.CodeSlowConsumer, w, out)
+	case evCrashed:
+		s.refuse(now, codec.CodeCrashed, 0, 0, w, out)
+	case evDrain:
+	default:
+		w.stats.Unexpected++
+	}
+}
+
+func (s *session) stepAttaching(now int64, ev *event, w *world, out *effects) {
+	switch ev.kind {
+	case evFrame:
+		out.leave = true // Attached has the input given again
+		s.flags |= flagHeldBack
+	case evMessage:
+		s.attachingMessage(now, ev.message, w, out)
+	case evMalformed:
+		w.stats.MalformedFrames++
+		s.refuse(now, codec.CodeMalformed, s.offset, 0, w, out)
+	case evHalfClosed:
+		s.becomeClosing(now, codec.CodeNone, w, out)
+	case evTimer:
+		s.becomeClosing(now, codec.CodeLoginTimeout, w, out)
+	case evSlow:
+		s.becomeClosing(now, codec.CodeSlowConsumer, w, out)
+	case evCrashed:
+		s.refuse(now, codec.CodeCrashed, 0, 0, w, out)
+	case evDrain: // told when it is open
+	default:
+		w.stats.Unexpected++
+	}
+}
+
+func (s *session) attachingMessage(now int64, m *message, w *world, out *effects) {
+	switch m.kind {
+	case msgAttached:
+		s.becomeOpen(now, m, w, out)
+	case msgRefused, msgKick:
+		s.refuse(now, codec.ErrorCode(m.code), m.first, m.timeSec, w, out)
+	default:
+		w.stats.Unexpected++
+	}
+}
+
+func (s *session) stepOpen(now int64, ev *event, w *world, out *effects) {
+	switch ev.kind {
+	case evFrame:
+		s.openFrame(now, ev, w, out)
+	case evMessage:
+		s.openMessage(now, ev.message, w, out)
+	case evTimer:
+		s.checkDeadlines(now, w, out)
+	case evMalformed:
+		s.malformed(now, w, out)
+	case evHalfClosed:
+		s.becomeClosing(now, codec.CodeNone, w, out)
+	case evSlow:
+		s.becomeClosing(now, codec.CodeSlowConsumer, w, out)
+	case evDrain:
+		s.sayGoAway(w, out)
+	case evCrashed:
+		s.refuse(now, codec.CodeCrashed, 0, 0, w, out)
+	default:
+		w.stats.Unexpected++
+	}
+}
+
+// openMessage takes what the mailbox and others say to an open session.
+func (s *session) openMessage(now int64, m *message, w *world, out *effects) {
+	switch m.kind {
+	case msgPush:
+		out.write(m.payload)
+		s.delivered(now, m.last, w, out)
+	case msgTicked:
+		s.ticked(m, out)
+	case msgSoft:
+		out.writeError(codec.ErrorCode(m.code), m.first, m.timeSec)
+	case msgKick:
+		s.refuse(now, codec.ErrorCode(m.code), m.first, 0, w, out)
+	case msgPresence:
+		out.open()
+		out.frames = must(codec.AppendPresence(out.frames, &codec.Presence{Peer: m.peer, State: m.code, LastSeenSec: m.timeSec}))
+	case msgTypingIs:
+		out.open()
+		out.frames = must(codec.AppendTyping(out.frames, &codec.Typing{Peer: m.peer, Device: m.peerDevice, State: m.code}))
+	default:
+		w.stats.Unexpected++
+	}
+}
+
+// ticked tells the first tick and reads on where the window had closed.
+func (s *session) ticked(m *message, out *effects) {
+	s.ahead -= uint8(min(m.first-s.mark, uint64(s.ahead)))
+	s.mark = m.first
+	out.open()
+	out.frames = must(codec.AppendTick(out.frames, &codec.Tick{UpHigh: m.first, TimeSec: m.timeSec}))
+	if s.flags&flagHeldBack != 0 {
+		s.flags &^= flagHeldBack
+		out.redeliver = true
+	}
+}
+
+// becomeHandshaking waits for a HELLO until the login timer expires.
+func (s *session) becomeHandshaking(now int64, w *world, out *effects) {
+	s.state = sessionHandshaking
+	s.heardMs = uint32(now)
+	out.timerMs = w.cfg.LoginTimeoutMs
+}
+
+// becomeAttaching has asked the mailbox; the login timer goes on.
+func (s *session) becomeAttaching() { s.state = sessionAttaching }
+
+// becomeOpen answers the HELLO and starts to watch the keepalive.
+func (s *session) becomeOpen(now int64, m *message, w *world, out *effects) {
+	s.state = sessionOpen
+	s.mark, s.pushed, s.mailbox = m.first, m.last, m.hint
+	s.heardMs = uint32(now)
+	success := codec.Success{
+		Incarnation:   w.cfg.Incarnation,
+		Gen:           m.gen,
+		UpHigh:        m.first,
+		KeepaliveSec:  s.keepaliveSec(w),
+		WindowEntries: UplinkEntriesMax,
+		WindowBytes:   UplinkBytesMax,
+		TimeMs:        uint64(now),
+	}
+	out.open()
+	out.frames = must(codec.AppendSuccess(out.frames, &success))
+	out.timerMs = s.idleMs(w)
+	if s.flags&flagHeldBack != 0 {
+		s.flags &^= flagHeldBack
+		out.redeliver = true
+	}
+	if w.draining {
+		s.sayGoAway(w, out)
+	}
+}
+
+// refuse says why and closes.
+func (s *session) refuse(now int64, code codec.ErrorCode, ref uint64, retryAfterMs uint32, w *world, out *effects) {
+	out.writeError(code, ref, retryAfterMs)
+	s.becomeClosing(now, code, w, out)
+}
+
+// becomeClosing lets go of everything but the connection; Closed follows. With CodeNone the peer left or is not worth a word.
+func (s *session) becomeClosing(now int64, code codec.ErrorCode, w *world, out *effects) {
+	s.letGo(now, out)
+	s.state = sessionClosing
+	if code != codec.CodeNone {
+		w.stats.Closes[code]++
+	}
+	out.close = true
+}
+
+// becomeFree ends the record: the connection is gone, or lives on another loop.
+func (s *session) becomeFree(now int64, w *world, out *effects) {
+	if s.state == sessionFree {
+		w.stats.Unexpected++
+	}
+	s.letGo(now, out)
+	*s = session{}
+	out.free = true
+}
+
+// letGo tells the mailbox and the watched users that nobody listens any more. In the states that told them already, or have
+// told nobody yet, there is nothing to say.
+func (s *session) letGo(now int64, out *effects) {
+	if s.state != sessionAttaching && s.state != sessionOpen {
+		return
+	}
+	m := s.toMailbox(out, msgDetach)
+	m.timeSec = uint32(now / 1000)
+	if s.subs != 0 {
+		out.forget = true
+		s.subsCount = 0
+	}
+}
+
+// toMailbox posts a message to the session's mailbox.
+func (s *session) toMailbox(out *effects, kind messageKind) *message {
+	m := out.post(int(s.home), kind)
+	m.user, m.device, m.hint, m.conn = s.user, s.device, s.mailbox, s.conn
+	return m
+}
+
+// malformed ends a session whose bytes can't be read on.
+func (s *session) malformed(now int64, w *world, out *effects) {
+	w.stats.MalformedFrames++
+	s.refuse(now, codec.CodeMalformed, s.offset, 0, w, out)
+}
+
+// sayGoAway asks the client to come back later or elsewhere, once.
+func (s *session) sayGoAway(w *world, out *effects) {
+	if s.flags&flagToldAway != 0 {
+		return
+	}
+	s.flags |= flagToldAway
+	out.open()
+	out.frames = must(codec.AppendGoAway(out.frames, &codec.GoAway{Code: codec.CodeDraining, RetryAfterMs: w.retryAfter(s.user)}))
+}
+
+// retryAfter spreads the return of drained clients.
+func (w *world) retryAfter(user uint64) uint32 {
+	return uint32(spread(user, uint64(w.drainMs)+1))
+}

@@ -1,0 +1,224 @@
+package shard
+
+import "trunkline/codec"
+
+// openFrame takes one frame of a client that is logged in.
+func (s *session) openFrame(now int64, ev *event, w *world, out *effects) {
+	var err error
+	switch ev.frame.Kind {
+	case codec.KindPing:
+		out.open()
+		out.frames = codec.AppendPong(out.frames)
+	case codec.KindPong: // heard
+	case codec.KindState:
+		err = s.takeState(ev)
+	case codec.KindSend:
+		err = s.takeSend(now, ev, w, out)
+	case codec.KindAck:
+		err = s.takeAck(now, ev, w, out)
+	case codec.KindReceipt:
+		err = s.takeReceipt(now, ev, w, out)
+	case codec.KindTyping:
+		err = s.takeTyping(ev, w, out)
+	case codec.KindSubscribe:
+		err = s.takeSubscribe(ev, w, out)
+	case codec.KindNode:
+		err = s.takeNode(ev, out)
+	default:
+		if !ev.frame.Kind.Known() {
+			return // the codec lets only kinds through that are to be skipped
+		}
+		s.refuse(now, codec.CodeUnexpected, s.offset, 0, w, out)
+	}
+	if err != nil {
+		s.malformed(now, w, out)
+	}
+}
+
+func (s *session) takeState(ev *event) error {
+	v, err := codec.ParseState(ev.frame)
+	if err != nil {
+		return err
+	}
+	s.flags |= flagInactive
+	if v.Active != 0 {
+		s.flags &^= flagInactive
+	}
+	return nil
+}
+
+// takeSend hands a SEND to the mailbox. What can never be delivered goes there too, as a rejection: its cseq counts.
+func (s *session) takeSend(now int64, ev *event, w *world, out *effects) error {
+	v, err := codec.ParseSend(ev.frame)
+	code := codec.CodeNone
+	switch {
+	case err == codec.ErrBlobTooLarge:
+		code = codec.CodeTooLarge
+	case err == codec.ErrExtCritical:
+		code = codec.CodeUnsupported
+	case err != nil:
+		return err
+	case v.Flags&codec.FlagGroup != 0:
+		code = codec.CodeNotForGroups
+	case !validUser(v.To):
+		code = codec.CodeInvalidReceiver
+	}
+	if !s.admit(now, v.Cseq, v.To, w, out) {
+		return nil
+	}
+	m := s.toMailbox(out, msgSend)
+	m.seq, m.peer, m.timeSec, m.flags, m.code = v.Cseq, v.To, uint32(now/1000), v.Flags, uint8(code)
+	if code == codec.CodeNone {
+		m.parts, m.payload = v.N, v.Parts
+	}
+	return nil
+}
+
+// takeReceipt hands a read receipt to the mailbox. It shares the cseq with SENDs.
+func (s *session) takeReceipt(now int64, ev *event, w *world, out *effects) error {
+	v, err := codec.ParseReceipt(ev.frame)
+	if err != nil {
+		return err
+	}
+	if v.Kind != codec.ReceiptRead && v.Kind != codec.ReceiptPlayed {
+		s.refuse(now, codec.CodeUnexpected, s.offset, 0, w, out) // only the server makes the others
+		return nil
+	}
+	if !s.admit(now, v.Seq, v.Peer, w, out) {
+		return nil
+	}
+	m := s.toMailbox(out, msgRead)
+	m.seq, m.peer, m.peerDevice, m.peerGen, m.flags = v.Seq, v.Peer, v.Device, v.Gen, v.Flags
+	m.first, m.last, m.timeSec, m.code = v.First, v.Last, uint32(now/1000), uint8(v.Kind)
+	return nil
+}
+
+// admit decides whether a cseq may go on now: within the window, without a gap, with room on the way. What has to wait is left
+// in the connection's input.
+func (s *session) admit(now int64, cseq, to uint64, w *world, out *effects) bool {
+	next := s.mark + uint64(s.ahead) + 1
+	if cseq > next {
+		s.refuse(now, codec.CodeCseqGap, next, 0, w, out)
+		return false
+	}
+	if cseq == next && s.ahead == UplinkEntriesMax {
+		out.leave = true
+		s.flags |= flagHeldBack // until the mark moves
+		return false
+	}
+	way := int(s.home)
+	if way == w.cfg.Loop {
+		way = w.home(to)
+	}
+	if w.credit(way) < StepBytesMax {
+		out.leave, out.redeliver = true, true
+		return false
+	}
+	if cseq == next {
+		s.ahead++
+	}
+	return true
+}
+
+// takeAck hands an ACK to the mailbox. Second ticks may go to any loop, so all of them must have room.
+func (s *session) takeAck(now int64, ev *event, w *world, out *effects) error {
+	v, err := codec.ParseAck(ev.frame)
+	if err != nil {
+		return err
+	}
+	if v.Seq > s.pushed {
+		s.refuse(now, codec.CodeAckInvalid, s.pushed, 0, w, out)
+		return nil
+	}
+	if w.leastRoom < StepBytesMax {
+		out.leave, out.redeliver = true, true
+		return nil
+	}
+	s.acknowledged(now, v.Seq)
+	s.toMailbox(out, msgAck).first = v.Seq
+	return nil
+}
+
+// takeTyping passes on that somebody writes, or drops it where there is no room.
+func (s *session) takeTyping(ev *event, w *world, out *effects) error {
+	v, err := codec.ParseTyping(ev.frame)
+	if err != nil {
+		return err
+	}
+	home := w.home(v.Peer)
+	if !validUser(v.Peer) || w.credit(home) < controlBytesMax {
+		return nil
+	}
+	m := out.post(home, msgTyping)
+	m.user, m.peer, m.peerDevice, m.code = v.Peer, s.user, s.device, v.State
+	return nil
+}
+
+// takeNode answers that no cold stanza is served here.
+func (s *session) takeNode(ev *event, out *effects) error {
+	v, err := codec.ParseNode(ev.frame)
+	if err != nil {
+		return err
+	}
+	out.writeError(codec.CodeUnsupported, uint64(v.Ref), 0)
+	return nil
+}
+
+// takeSubscribe starts or stops to watch users.
+func (s *session) takeSubscribe(ev *event, w *world, out *effects) error {
+	v, err := codec.ParseSubscribe(ev.frame)
+	if err != nil {
+		return err
+	}
+	if w.leastRoom < StepBytesMax {
+		out.leave, out.redeliver = true, true
+		return nil
+	}
+	for i := range v.Peers.Len() {
+		peer := v.Peers.At(i)
+		if !validUser(peer) || repeated(v.Peers, i) {
+			continue
+		}
+		if v.Op == 0 {
+			s.unwatch(peer, w, out)
+		} else if !s.watch(peer, w, out) {
+			out.writeError(codec.CodeTooMany, peer, 0)
+			break
+		}
+	}
+	return nil
+}
+
+// repeated says whether a peer stands earlier in the list.
+func repeated(peers codec.Peers, i int) bool {
+	for j := range i {
+		if peers.At(j) == peers.At(i) {
+			return true
+		}
+	}
+	return false
+}
+
+// watch adds a subscription; one that is there is asked for again and costs nothing. false: there are too many.
+func (s *session) watch(peer uint64, w *world, out *effects) bool {
+	if !w.subscribed(s.subs, peer) {
+		if int(s.subsCount) >= w.cfg.SubscriptionsMax || w.subs.Len()+len(out.subscribe) >= subscriptionsMax {
+			return false
+		}
+		s.subsCount++
+		out.subscribe = append(out.subscribe, peer)
+	}
+	m := out.post(w.home(peer), msgWatch)
+	m.user, m.conn = peer, s.conn
+	return true
+}
+
+func (s *session) unwatch(peer uint64, w *world, out *effects) {
+	if !w.subscribed(s.subs, peer) {
+		return
+	}
+	s.subsCount--
+	out.unsubscribe = append(out.unsubscribe, peer)
+	m := out.post(w.home(peer), msgUnwatch)
+	m.user, m.conn = peer, s.conn
+}

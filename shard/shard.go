@@ -1,0 +1,227 @@
+package shard
+
+import (
+	"math"
+
+	"trunkline/codec"
+	"trunkline/internal/slab"
+)
+
+// Shard is all machines of one loop: the tables they live in, the queue of what they tell each other, and the hands that
+// carry out their effects. It belongs to one goroutine.
+//
+// An event runs like this: copy the machine's record, step the copy, commit it, apply the effects, then take the
+// messages for machines of this loop one by one in the same way until none is left. So when a call returns, nothing
+// refers to the bytes it was given.
+type Shard struct {
+	world
+	host Host
+
+	local     []message // what machines of this loop are still to be told, from localHead on
+	localHead int
+	current   message // the one that is being taken
+	out       effects
+	encoded   []byte // one message on its way to another loop
+
+	session   session   // the copy that steps
+	mailbox   mailbox   // the copy that steps
+	fanned    []mailbox // the copies of a route's devices
+	fannedAt  []uint32
+	sessionEv event
+	mailboxEv mailboxEvent
+	doing     doing
+
+	ticks    []uint32 // mailboxes that owe a first tick
+	starving []uint32 // mailboxes that wait for credit to push
+	due      []uint32 // one of the two while it is worked off
+	dueKind  eventKind
+	backlog  []backlog
+	slotsMax uint32 // one above the highest slot seen
+}
+
+// New makes the shard of one loop. It panics on a Config that can't work.
+func New(cfg Config, host Host) *Shard {
+	s := &Shard{host: host}
+	s.cfg = cfg.withDefaults()
+	s.mesh = host
+	s.sessions = slab.NewTable[session](sessionsMax)
+	s.mailboxes = slab.NewSlab[mailbox](2 * s.cfg.UsersMax)
+	s.users = make(map[uint64]uint32)
+	s.subs = slab.NewSlab[subscription](subscriptionsMax)
+	s.watches = slab.NewSlab[watch](watchesMax)
+	s.watched = make(map[uint64]uint32)
+	s.helds = slab.NewSlab[held](heldMax)
+	s.pushing.f = s.pushing.entry
+	s.acking.f = s.acking.entry
+	s.backlog = make([]backlog, s.cfg.Placement.Loops)
+	s.leastRoom = math.MaxInt
+	if s.cfg.Placement.Loops > 1 {
+		s.leastRoom = 0 // the first Tick looks
+	}
+	return s
+}
+
+// Open: the connection is new on this loop, accepted or moved here. now is unix milliseconds in all events; it may step.
+func (s *Shard) Open(now int64, conn Conn, _ bool) {
+	p := s.sessions.At(conn.slot())
+	if p == nil {
+		s.stats.Unexpected++
+		s.host.Close(conn)
+		return
+	}
+	s.slotsMax = max(s.slotsMax, conn.slot()+1)
+	if p.state != sessionFree {
+		s.stats.Unexpected++ // its Closed was lost: the old one goes first
+		s.Closed(now, p.conn)
+		p = s.sessions.At(conn.slot())
+	}
+	p.conn = conn
+	s.stats.Sessions++
+	s.stepSession(now, conn, &event{kind: evOpened})
+	s.drainLocal(now)
+}
+
+// Data gives the connection's unconsumed input. What it does not consume comes again with more, or after Redeliver.
+func (s *Shard) Data(now int64, conn Conn, b []byte) (consumed int) {
+	for consumed < len(b) {
+		p := s.lookup(conn)
+		if p == nil || p.state == sessionClosing {
+			return len(b)
+		}
+		frameMax := codec.FrameBytesMax
+		if p.state != sessionOpen {
+			frameMax = codec.PreLoginFrameBytesMax
+		}
+		frame, used, err := codec.Next(b[consumed:], frameMax)
+		switch {
+		case err != nil:
+			s.stepSession(now, conn, &event{kind: evMalformed})
+		case used == 0:
+			return consumed
+		default:
+			s.stepSession(now, conn, &event{kind: evFrame, frame: frame, used: used})
+			if s.out.leave {
+				s.drainLocal(now)
+				return consumed
+			}
+		}
+		consumed += used
+		s.drainLocal(now)
+	}
+	return consumed
+}
+
+// HalfClosed: the client has sent its last byte.
+func (s *Shard) HalfClosed(now int64, conn Conn) { s.tell(now, conn, evHalfClosed) }
+
+// Writable: output that had to wait is gone. Nothing waits for that here: a client that does not read is closed at the
+// outbound cap.
+func (s *Shard) Writable(int64, Conn) {}
+
+// Closed: the connection is gone.
+func (s *Shard) Closed(now int64, conn Conn) { s.tell(now, conn, evClosed) }
+
+// Timer: the connection's timer has expired.
+func (s *Shard) Timer(now int64, conn Conn) { s.tell(now, conn, evTimer) }
+
+// tell gives a session an event that carries nothing. For a connection that is gone it is late.
+func (s *Shard) tell(now int64, conn Conn, kind eventKind) {
+	if s.lookup(conn) == nil {
+		return
+	}
+	s.stepSession(now, conn, &event{kind: kind})
+	s.drainLocal(now)
+}
+
+// Message takes what another loop's shard has posted, in its order.
+func (s *Shard) Message(now int64, from int, msg []byte) {
+	if err := parseMessage(&s.current, msg); err != nil {
+		s.stats.Unexpected++
+		return
+	}
+	s.current.from = int32(from)
+	s.take(now)
+	s.drainLocal(now)
+}
+
+// Tick ends a turn: first ticks are told, what found no room tries again.
+func (s *Shard) Tick(now int64) {
+	s.flushBacklog(now)
+	s.measureRoom()
+	s.checkIntake()
+	s.workOff(now, &s.ticks, evTick)
+	s.workOff(now, &s.starving, evCredit)
+	if len(s.starving) > 0 {
+		s.host.WakeAt(now + starvedRetryMs)
+	}
+}
+
+// workOff tells each mailbox of a list; those that put themselves on it again come next turn.
+func (s *Shard) workOff(now int64, list *[]uint32, kind eventKind) {
+	s.due, *list = *list, s.due[:0]
+	s.dueKind = kind
+	s.workDue(now)
+}
+
+func (s *Shard) workDue(now int64) {
+	for len(s.due) > 0 {
+		last := len(s.due) - 1
+		index := s.due[last]
+		s.due = s.due[:last]
+		s.mailboxEv = mailboxEvent{kind: s.dueKind, index: index}
+		s.stepMailbox(now)
+		s.drainLocal(now)
+	}
+}
+
+// Drain sends GOAWAY (CodeDraining) to every session, and to every later login, with retry-after spread over up to retryAfterMs.
+func (s *Shard) Drain(now int64, retryAfterMs uint32) {
+	s.draining, s.drainMs = true, retryAfterMs
+	for slot := range s.slotsMax {
+		if p := s.sessions.Peek(slot); p != nil {
+			s.tell(now, p.conn, evDrain)
+		}
+	}
+}
+
+// lookup is the session of a connection, nil when it is gone.
+func (s *Shard) lookup(conn Conn) *session {
+	if p := s.sessions.Peek(conn.slot()); p != nil && p.conn == conn {
+		return p
+	}
+	return nil
+}
+
+// take gives s.current to the machine it is for.
+func (s *Shard) take(now int64) {
+	m := &s.current
+	switch m.kind {
+	case msgAttached, msgRefused, msgPush, msgTicked, msgSoft, msgKick, msgPresence, msgTypingIs:
+		s.takeForSession(now)
+	case msgAttach:
+		s.takeAttach(now)
+	case msgDetach, msgSend, msgRead, msgAck, msgStored, msgRejected, msgReceipt:
+		s.takeForMailbox(now)
+	case msgRoute:
+		s.takeRoute(now)
+	case msgWatch, msgUnwatch, msgTyping:
+		s.takeForUser()
+	case msgIntake:
+		s.setIntake(int(m.from), m.code)
+	}
+}
+
+// drainLocal takes what machines of this loop have told each other until nothing is left.
+func (s *Shard) drainLocal(now int64) {
+	for s.localHead < len(s.local) {
+		s.current = s.local[s.localHead]
+		s.local[s.localHead].payload = nil
+		s.localHead++
+		s.take(now)
+	}
+	if cap(s.local) > localMessagesMax {
+		s.local = nil
+	}
+	s.local, s.localHead = s.local[:0], 0
+	s.out.recycle()
+}

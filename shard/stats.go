@@ -1,0 +1,26 @@
+package shard
+
+// Stats are one shard's counters, filled by Shard.Stats on the loop.
+type Stats struct {
+	Sessions         int64 // connections with a record, logged in or not
+	Users            int64
+	Logins           uint64
+	Resumes          uint64
+	Replaced         uint64
+	MessagesIn       uint64 // SENDs taken (ticked)
+	MessagesOut      uint64 // DELIVERs written
+	MessagesAcked    uint64 // mailbox entries dropped by a device's ACK
+	ReceiptsIn       uint64
+	ReceiptsOut      uint64
+	ReceiptsDropped  uint64     // for a user, device or generation that is not here, or over ReceiptEntriesMax
+	EphemeralDropped uint64     // typing, presence, no-store: nobody there, or no room
+	Rejections       [64]uint64 // by code
+	Refusals         uint64     // temporary
+	MalformedFrames  uint64
+	Closes           [128]uint64 // by code
+	Unexpected       uint64      // events a state had no use for
+	Panics           uint64
+	MessagesLost     uint64 // between loops, against the host's promise: 0 or a fault of ours
+	QueueEntries     int64
+	QueueBytes       int64
+}

@@ -1,0 +1,199 @@
+package shard
+
+import (
+	"math/bits"
+
+	"trunkline/codec"
+	"trunkline/store"
+)
+
+// The uplink rule: cseqs are contiguous in a generation. A SEND or RECEIPT is taken once, in order; the mark passes it when
+// its fate is decided, and a rejection is appended to the sender's mailbox in that same step. Refusals for a while happen
+// here, before anything was routed, so that what follows can't overtake what was refused.
+
+// nextCseq is the one cseq that is new and in order.
+func (m *mailbox) nextCseq() uint64 {
+	return m.mark + 1 + uint64(bits.Len64(m.done|m.inflight))
+}
+
+// uplink takes a SEND or a client's RECEIPT of the attached session.
+func (m *mailbox) uplink(now int64, ev *mailboxEvent, w *world, out *effects) {
+	msg := ev.message
+	next := m.nextCseq()
+	switch {
+	case msg.seq <= m.mark:
+		m.oweTick(out) // the tick was lost: say it again
+		return
+	case msg.seq < next:
+		return // on its way, or done and waiting for an earlier one
+	case msg.seq > next:
+		if m.flags&flagRefused == 0 {
+			k := m.toSession(out, msgKick)
+			k.code, k.first = uint8(codec.CodeCseqGap), next
+		}
+		return
+	case next-m.mark > UplinkEntriesMax:
+		w.stats.Unexpected++ // the session leaves such a frame unread
+		m.toSession(out, msgKick).code = uint8(codec.CodeCrashed)
+		return
+	}
+	if code := m.refusal(msg, w); code != codec.CodeNone {
+		m.refuse(code, msg.seq, w, out)
+		return
+	}
+	m.flags &^= flagRefused
+	m.inflight |= 1 << (next - m.mark - 1)
+	if msg.kind == msgRead {
+		m.routeReceipt(ev, w, out)
+	} else {
+		m.routeSend(ev, w, out)
+	}
+}
+
+// refusal says why a stanza can't be taken just now.
+func (m *mailbox) refusal(msg *message, w *world) codec.ErrorCode {
+	home := w.home(msg.peer)
+	switch {
+	case msg.kind == msgSend && msg.code != 0:
+		return codec.CodeNone // it goes nowhere
+	case msg.flags&codec.FlagNoStore == 0 && w.intakeStopped(home):
+		return codec.CodeServerFull
+	case w.credit(home) < messageBytes+len(msg.payload):
+		return codec.CodeRateLimited // only when the session is elsewhere: else it has looked
+	}
+	return codec.CodeNone
+}
+
+// refuse names the cseq; until it returns, later ones are ignored.
+func (m *mailbox) refuse(code codec.ErrorCode, cseq uint64, w *world, out *effects) {
+	m.flags |= flagRefused
+	w.stats.Refusals++
+	t := m.toSession(out, msgSoft)
+	t.code, t.first, t.timeSec = uint8(code), cseq, refusalRetryMs+uint32(spread(m.user, refusalRetryMs))
+}
+
+func (m *mailbox) routeSend(ev *mailboxEvent, w *world, out *effects) {
+	msg := ev.message
+	if msg.code != 0 {
+		m.settle(outcome{cseq: msg.seq, code: msg.code, peer: msg.peer, timeSec: msg.timeSec}, w, out)
+		return
+	}
+	r := out.post(w.home(msg.peer), msgRoute)
+	r.user, r.peer, r.peerDevice, r.peerGen, r.hint = msg.peer, m.user, m.device, m.gen, ev.index
+	r.seq, r.timeSec, r.flags, r.parts, r.payload = msg.seq, msg.timeSec, msg.flags, msg.parts, msg.payload
+}
+
+func (m *mailbox) routeReceipt(ev *mailboxEvent, w *world, out *effects) {
+	msg := ev.message
+	if !validUser(msg.peer) || msg.flags&codec.FlagGroup != 0 {
+		w.stats.ReceiptsDropped++
+		m.settle(outcome{cseq: msg.seq}, w, out)
+		return
+	}
+	r := out.post(w.home(msg.peer), msgReceipt)
+	r.user, r.device, r.gen = msg.peer, msg.peerDevice, msg.peerGen
+	r.peer, r.peerDevice, r.peerGen, r.hint = m.user, m.device, m.gen, ev.index
+	r.first, r.last, r.seq, r.timeSec, r.code = msg.first, msg.last, msg.seq, msg.timeSec, msg.code
+}
+
+// outcome is the fate of a cseq: done, or with a code rejected.
+type outcome struct {
+	cseq       uint64
+	peer       uint64
+	timeSec    uint32
+	peerDevice uint8
+	code       uint8
+}
+
+// takeAnswer takes the fate of something that was routed. An answer for another generation is late.
+func (m *mailbox) takeAnswer(msg *message, w *world, out *effects) {
+	if msg.gen != m.gen {
+		return
+	}
+	o := outcome{cseq: msg.seq}
+	if msg.parts > 0 {
+		w.stats.MessagesIn++
+	}
+	if msg.kind == msgRejected {
+		o.code, o.peer, o.peerDevice, o.timeSec = msg.code, msg.peer, msg.peerDevice, msg.timeSec
+	}
+	m.settle(o, w, out)
+}
+
+// settle notes a fate and lets the mark pass what is contiguous, rejections with it.
+func (m *mailbox) settle(o outcome, w *world, out *effects) {
+	at := o.cseq - m.mark - 1
+	if o.cseq <= m.mark || at >= UplinkEntriesMax || m.inflight&(1<<at) == 0 {
+		w.stats.Unexpected++
+		return
+	}
+	m.inflight &^= 1 << at
+	m.done |= 1 << at
+	if o.code != 0 {
+		w.stats.Rejections[o.code]++
+		if at > 0 && w.helds.Len() < heldMax {
+			out.hold = append(out.hold, o)
+			return // bit 0 is not done: the mark stays
+		}
+		m.reject(o, w, out)
+	}
+	m.passMark(bits.TrailingZeros64(^m.done), w, out)
+}
+
+// passMark moves the mark over n cseqs that are done.
+func (m *mailbox) passMark(n int, w *world, out *effects) {
+	if n == 0 {
+		return
+	}
+	before := m.mark
+	m.mark += uint64(n)
+	m.done >>= n
+	m.inflight >>= n
+	if m.held != 0 {
+		for cseq := before + 1; cseq <= m.mark; cseq++ {
+			if o, ok := w.heldRejection(m.held, cseq); ok {
+				m.reject(o, w, out)
+			}
+		}
+		out.release = m.mark
+	}
+	m.oweTick(out)
+}
+
+// raiseMark takes over a mark that the client was promised and this server does not remember.
+func (m *mailbox) raiseMark(ticked uint64, w *world, out *effects) {
+	if ticked <= m.mark {
+		return
+	}
+	n := ticked - m.mark
+	m.mark = ticked
+	m.done >>= n
+	m.inflight >>= n
+	if m.held != 0 {
+		out.release = m.mark
+	}
+	m.passMark(bits.TrailingZeros64(^m.done), w, out)
+}
+
+// oweTick has the mark told at the end of the turn.
+func (m *mailbox) oweTick(out *effects) {
+	if m.flags&flagTicking == 0 {
+		m.flags |= flagTicking
+		out.ticking = true
+	}
+}
+
+// reject appends what the client must know before it forgets its message.
+func (m *mailbox) reject(o outcome, w *world, out *effects) {
+	e := store.Entry{
+		Kind:       store.EntryKind(codec.ReceiptRejected),
+		Code:       o.code,
+		Peer:       o.peer,
+		PeerDevice: o.peerDevice,
+		Gen:        m.gen,
+		First:      o.cseq,
+		Last:       o.cseq,
+		TimeSec:    o.timeSec,
+	}
+	m.add(&e, nil, w, out)
+}
