@@ -2,8 +2,10 @@ package netpoll
 
 import (
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Poller asks the operating system which sockets have something to do. It knows descriptors and tags, nothing else.
@@ -142,4 +144,23 @@ func (w *waker) close() bool {
 	first := !w.closed
 	w.closed = true
 	return first
+}
+
+// leaseRenewal is how often a loop that blocks gives its processor up for a moment, half of what Go's monitor allows.
+//
+// The monitor takes the processor away from a goroutine that was scheduled 10 ms ago and sits in a system call; for a
+// loop that is every sleep, and each wake-up then fights for a processor and rouses other threads. A runtime.Gosched
+// starts a new 10 ms. At each sleep it would cost as much as it saves, because it rouses a thread itself.
+// Measured in docs/adr/0001: 42 % of the CPU of a loop that just blocks, at 2,000 messages/s.
+const leaseRenewal = 5 * time.Millisecond
+
+// lease keeps a loop's processor its own while it sleeps for less than 10 ms.
+type lease struct{ renewed time.Time }
+
+// renew is called before each blocking call.
+func (l *lease) renew() {
+	if now := time.Now(); now.Sub(l.renewed) > leaseRenewal {
+		l.renewed = now
+		runtime.Gosched()
+	}
 }

@@ -15,6 +15,7 @@ import (
 // The tag travels in epoll_data, which x/sys splits in two: Fd holds bits 0-31, Pad bits 32-63. Tag 0 is the bell.
 type epollPoller struct {
 	waker
+	lease
 	fd     int // epoll
 	bell   int // eventfd, edge-triggered and never read: each write is an edge
 	events [pollBatchEvents]unix.EpollEvent
@@ -75,14 +76,11 @@ func (p *epollPoller) ring() error {
 	}
 }
 
-// Run polls without waiting first and blocks only when nothing came.
+// Run takes batches until PollStop.
 func (p *epollPoller) Run(h PollHandler) error {
 	next := PollAgain
 	for {
-		n, err := p.poll()
-		if n == 0 && err == nil && next == PollBlock && p.sleep() {
-			n, err = p.block()
-		}
+		n, err := p.wait(next)
 		if err != nil && err != unix.EINTR {
 			return os.NewSyscallError("epoll_pwait", err)
 		}
@@ -94,6 +92,18 @@ func (p *epollPoller) Run(h PollHandler) error {
 			return nil
 		}
 	}
+}
+
+// wait blocks only when OnBatch allows it and no wake has come since.
+func (p *epollPoller) wait(next Next) (int, error) {
+	if next != PollBlock {
+		return p.poll()
+	}
+	p.renew()
+	if !p.sleep() {
+		return p.poll()
+	}
+	return p.block()
 }
 
 func (p *epollPoller) deliver(h PollHandler, ev *unix.EpollEvent) {

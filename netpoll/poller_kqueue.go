@@ -21,6 +21,7 @@ const kqueueBell = 0xB3
 // Only Remove acts at once, because the descriptor may be in another loop's hands a moment later.
 type kqueuePoller struct {
 	waker
+	lease
 	fd      int
 	changes []kevent // waiting, at most pollBatchEvents of them go with one poll
 	events  []kevent
@@ -117,14 +118,11 @@ func (p *kqueuePoller) ring() error {
 	}
 }
 
-// Run polls without waiting first, with the changes, and blocks only when nothing came.
+// Run takes batches until PollStop.
 func (p *kqueuePoller) Run(h PollHandler) error {
 	next := PollAgain
 	for {
-		n, err := p.poll()
-		if n == 0 && err == nil && next == PollBlock && len(p.changes) == 0 && p.sleep() {
-			n, err = p.kevent(nil, p.events, nil)
-		}
+		n, err := p.wait(next)
 		if err != nil && err != unix.EINTR {
 			return os.NewSyscallError("kevent", err)
 		}
@@ -138,10 +136,18 @@ func (p *kqueuePoller) Run(h PollHandler) error {
 	}
 }
 
-// poll hands over waiting changes and takes events without waiting.
-func (p *kqueuePoller) poll() (int, error) {
+// wait hands over waiting changes and takes events. It blocks only when OnBatch allows it, all changes fit and no wake
+// has come since. An interrupted call (EINTR) has made its changes.
+func (p *kqueuePoller) wait(next Next) (n int, err error) {
 	due := min(len(p.changes), pollBatchEvents)
-	n, err := p.keventNow(p.changes[:due], p.events)
+	if next == PollBlock {
+		p.renew()
+	}
+	if next == PollBlock && due == len(p.changes) && p.sleep() {
+		n, err = p.kevent(p.changes[:due], p.events, nil)
+	} else {
+		n, err = p.keventNow(p.changes[:due], p.events)
+	}
 	p.changes = p.changes[:copy(p.changes, p.changes[due:])]
 	return n, err
 }
