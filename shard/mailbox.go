@@ -14,20 +14,33 @@ import (
 //	                             ^                      |   ^    | attach: the old session is
 //	                             +------- detach -------+   +----+ kicked (replaced)
 //
-// What each state does with each event. A message from a connection that is not the attached one is late and ignored.
+// What each state does with each event is the table below; TestMailboxTable reads it here and walks it. A cell names the
+// state it leads to, where that changes, then what is posted and what happens to the queue and the lists: append, replace,
+// drop, owe (a first tick is told at the end of the turn). "ignore" does nothing: a message from a connection that is not
+// attached is late.
 //
-//	event      offline                        online
-//	attach     online or refused              online (replaced) or refused
-//	detach     ignore (late)                  offline
-//	send       ignore (late)                  uplink rule: skip, refuse, reject, kick or route
-//	read       ignore (late)                  uplink rule
-//	ack        ignore (late)                  drop, make second ticks, push on
-//	route      append                         append, push when the window is open
-//	stored     settle                         settle, first tick at the end of the turn
-//	rejected   settle with a rejection        settle with a rejection, first tick at the end of the turn
-//	receipt    append or coalesce, or drop    append or coalesce, or drop; push when the window is open
-//	tick       nothing                        tell the mark
-//	credit     nothing                        push on
+//	event           offline             online
+//	attach          online attached     online kick attached
+//	attach stale    refused             refused
+//	detach          ignore              offline
+//	detach late     ignore              ignore
+//	send            ignore              route
+//	send again      ignore              owe
+//	send gap        ignore              kick
+//	send stopped    ignore              soft
+//	send invalid    ignore              append push owe
+//	read            ignore              receipt
+//	ack             ignore              drop receipt
+//	route           append              append push
+//	stored          owe                 owe
+//	stored late     ignore              ignore
+//	rejected        append owe          append push owe
+//	receipt         append              append push
+//	receipt next    replace             append push
+//	receipt late    ignore              ignore
+//	read receipt    append stored       append stored push
+//	tick            ignore              ticked
+//	credit          ignore              push
 //
 // There is no end: a user stays a user. A mailbox that nobody writes to costs its record.
 type mailboxState uint8

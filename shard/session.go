@@ -14,26 +14,35 @@ import "trunkline/codec"
 //	 |       Closed       |    |
 //	 +--------------------+----+   (Closed also from attaching and open, which detach first)
 //
-// What each state does with each event; "-" counts it as unexpected and changes nothing:
+// What each state does with each event is the table below; TestSessionTable reads it here and walks it. A cell names the state
+// it leads to, where that changes, and after the colon the frame that is written. "wait" leaves the frame unread, "ignore" does
+// nothing, "-" does nothing and counts it as unexpected. In free only "opened" is expected. Whoever leaves attaching or
+// open sends "detach" to the mailbox.
 //
-//	event        handshaking             attaching               open                      closing
-//	hello        attaching, free (moved) wait                    closing (unexpected)      ignore
-//	frame        closing (silent)        wait                    handle                    ignore
-//	malformed    closing (silent)        closing (error)         closing (error)           ignore
-//	attached     -                       open                    -                         ignore
-//	refused      -                       closing (error)         -                         ignore
-//	push         -                       -                       write                     ignore
-//	ticked       -                       -                       write, read on            ignore
-//	soft         -                       -                       write                     ignore
-//	kick         -                       closing (error)         closing (error)           ignore
-//	presence     -                       -                       write                     ignore
-//	typingIs     -                       -                       write                     ignore
-//	timer        closing (silent)        closing (silent)        closing (error) or re-arm ignore
-//	halfClosed   closing (silent)        closing (silent)        closing (silent)          ignore
-//	slow         closing (silent)        closing (silent)        closing (silent)          ignore
-//	drain        ignore                  GOAWAY when open        GOAWAY                    ignore
-//	crashed      closing (error)         closing (error)         closing (error)           ignore
-//	closed       free                    free (detach)           free (detach)             free
+//	event        handshaking       attaching         open              closing
+//	hello        attaching         wait              closing: ERROR    ignore
+//	hello away   free              wait              closing: ERROR    ignore
+//	hello bad    closing: ERROR    wait              closing: ERROR    ignore
+//	ping         closing           wait              : PONG            ignore
+//	unknown      ignore            wait              ignore            ignore
+//	malformed    closing           closing: ERROR    closing: ERROR    ignore
+//	attached     -                 open: SUCCESS     -                 ignore
+//	refused      -                 closing: ERROR    -                 ignore
+//	push         -                 -                 : DELIVER         ignore
+//	ticked       -                 -                 : ACK             ignore
+//	soft         -                 -                 : ERROR           ignore
+//	kick         -                 closing: ERROR    closing: ERROR    ignore
+//	presence     -                 -                 : PRESENCE        ignore
+//	typing       -                 -                 : TYPING          ignore
+//	timer        closing           closing           closing: ERROR    ignore
+//	half closed  closing           closing           closing           ignore
+//	slow         closing           closing           closing           ignore
+//	drain        ignore            ignore            : GOAWAY          ignore
+//	crashed      closing: ERROR    closing: ERROR    closing: ERROR    ignore
+//	closed       free              free              free              free
+//
+// hello away: the user lives on another loop, the connection moves there. hello bad: of a version that is not spoken.
+// unknown: a kind from 0x80, skipped. timer: in open when a deadline has passed; before that it is armed anew.
 type sessionState uint8
 
 const (

@@ -1,0 +1,150 @@
+package shard
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+	"testing"
+	"unsafe"
+
+	"trunkline/codec"
+)
+
+func TestSessionRecordIsSmallAndWithoutPointers(t *testing.T) {
+	if n := unsafe.Sizeof(session{}); n > 64 {
+		t.Errorf("a session takes %d bytes, more than 64", n)
+	}
+	holdsNoPointers(t, reflect.TypeFor[session]())
+	holdsNoPointers(t, reflect.TypeFor[subscription]())
+}
+
+func holdsNoPointers(t *testing.T, typ reflect.Type) {
+	t.Helper()
+	for i := range typ.NumField() {
+		switch f := typ.Field(i); f.Type.Kind() {
+		case reflect.Struct:
+			holdsNoPointers(t, f.Type)
+		case reflect.Pointer, reflect.Slice, reflect.String, reflect.Map, reflect.Interface, reflect.Func, reflect.Chan:
+			t.Errorf("%v.%s is a %v", typ, f.Name, f.Type)
+		}
+	}
+}
+
+var sessionStateNames = [sessionStates]string{"free", "handshaking", "attaching", "open", "closing"}
+
+// sessionIn is a session in a state, with its deadline long passed.
+func sessionIn(s *Shard, state sessionState) session {
+	return session{
+		conn: 1<<32 | 5, user: userOn(s.cfg.Placement, 0), state: state, heardMs: moment(testNow - 10*KeepaliveMsDefault),
+	}
+}
+
+// sessionEvents makes the event of each row.
+func sessionEvents(t *testing.T, s *Shard) map[string]event {
+	frame := func(b []byte, err error) event {
+		if err != nil {
+			t.Fatal(err)
+		}
+		f, used, err := codec.Next(b, codec.FrameBytesMax)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return event{kind: evFrame, frame: f, used: used}
+	}
+	hello := func(version uint8, user uint64) event {
+		return frame(codec.AppendHello(nil, &codec.Hello{Version: version, User: user}))
+	}
+	said := func(m message) event { return event{kind: evMessage, message: &m} }
+	deliver, err := codec.AppendDeliver(nil, &codec.Deliver{Seq: 1, From: 1, Gen: 1, ID: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	here, away := userOn(s.cfg.Placement, 0), userOn(s.cfg.Placement, 1)
+	return map[string]event{
+		"opened":      {kind: evOpened},
+		"hello":       hello(codec.Version, here),
+		"hello away":  hello(codec.Version, away),
+		"hello bad":   hello(9, here),
+		"ping":        frame(codec.AppendPing(nil), nil),
+		"unknown":     {kind: evFrame, frame: codec.Frame{Kind: 0x99}, used: 3},
+		"malformed":   {kind: evMalformed},
+		"attached":    said(message{kind: msgAttached, gen: 3}),
+		"refused":     said(message{kind: msgRefused, code: uint8(codec.CodeGenerationStale)}),
+		"push":        said(message{kind: msgPush, last: 1, payload: deliver}),
+		"ticked":      said(message{kind: msgTicked, first: 1}),
+		"soft":        said(message{kind: msgSoft, code: uint8(codec.CodeServerFull)}),
+		"kick":        said(message{kind: msgKick, code: uint8(codec.CodeReplaced)}),
+		"presence":    said(message{kind: msgPresence, code: 1}),
+		"typing":      said(message{kind: msgTypingIs, code: 1}),
+		"timer":       {kind: evTimer},
+		"half closed": {kind: evHalfClosed},
+		"slow":        {kind: evSlow},
+		"drain":       {kind: evDrain},
+		"crashed":     {kind: evCrashed},
+		"closed":      {kind: evClosed},
+	}
+}
+
+func TestSessionTable(t *testing.T) {
+	s := quietShard()
+	head, rows := docTable(t, "session.go")
+	events := sessionEvents(t, s)
+	rows = append(rows, []string{"opened", "-", "-", "-", "ignore"})
+	if len(rows) != len(events) {
+		t.Fatalf("the table has %d rows, the test %d events", len(rows), len(events))
+	}
+	for _, row := range rows {
+		ev, ok := events[row[0]]
+		if !ok || len(row) != len(head) {
+			t.Fatalf("row %q does not fit the test", row)
+		}
+		for i, want := range row[1:] {
+			state := sessionHandshaking + sessionState(i)
+			if sessionStateNames[state] != head[1+i] {
+				t.Fatalf("column %q is not %q", head[1+i], sessionStateNames[state])
+			}
+			if got := sessionCell(t, s, state, ev); got != want {
+				t.Errorf("%s in %s: %q, the table says %q", row[0], head[1+i], got, want)
+			}
+		}
+		got := sessionCell(t, s, sessionFree, ev)
+		if want := "-"; row[0] == "opened" && got != "handshaking" || row[0] != "opened" && row[0] != "closed" && got != want {
+			t.Errorf("%s in free: %q", row[0], got)
+		}
+	}
+}
+
+// sessionCell steps a session and says in the words of the table what it did.
+func sessionCell(t *testing.T, s *Shard, state sessionState, ev event) string {
+	p := sessionIn(s, state)
+	unexpected := s.stats.Unexpected
+	s.out.reset()
+	p.step(testNow, &ev, &s.world, &s.out)
+	var cell strings.Builder
+	if p.state != state || p.state == sessionFree && s.out.free {
+		cell.WriteString(sessionStateNames[p.state])
+	}
+	if b := s.out.output(); len(b) > 0 {
+		f, used, err := codec.Next(b, codec.FrameBytesMax)
+		if err != nil || used != len(b) {
+			t.Errorf("%d bytes written, %v", len(b), err)
+		}
+		fmt.Fprintf(&cell, ": %v", f.Kind)
+	}
+	left := (state == sessionAttaching || state == sessionOpen) && (p.state == sessionClosing || p.state == sessionFree)
+	if detached := len(s.out.posts) == 1 && s.out.posts[0].message.kind == msgDetach; left != detached {
+		t.Errorf("from %s to %s it posted %+v", sessionStateNames[state], sessionStateNames[p.state], s.out.posts)
+	}
+	if p.state == sessionClosing && state != sessionClosing && !s.out.close {
+		t.Errorf("closing without asking the host to close")
+	}
+	switch {
+	case cell.Len() > 0:
+		return cell.String()
+	case s.out.leave:
+		return "wait"
+	case s.stats.Unexpected != unexpected:
+		return "-"
+	}
+	return "ignore"
+}
