@@ -1,0 +1,201 @@
+package bench
+
+import (
+	"errors"
+	"net"
+	"sync"
+	"testing"
+
+	"trunkline/codec"
+)
+
+// fault says what a fake server does wrong with one message: the n-th of all, from 1.
+type fault func(s *fakeServer, n int, to *fakeSession, frame []byte)
+
+// fakeServer is just enough of a chat server for the generator, one goroutine for each connection, with faults on demand.
+type fakeServer struct {
+	ln    net.Listener
+	fault fault
+	wg    sync.WaitGroup
+
+	mu       sync.Mutex // over everything below
+	sessions map[uint64]*fakeSession
+	count    int
+	refuse   int    // the n-th SEND is refused for a while, once
+	held     []byte // a frame that a fault keeps back
+	login    func(v codec.Hello) []byte
+}
+
+type fakeSession struct {
+	conn net.Conn
+	user uint64
+	seq  uint64
+}
+
+// startFakeServer listens on loopback until the test ends.
+func startFakeServer(t *testing.T, f fault) *fakeServer {
+	t.Helper()
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &fakeServer{ln: ln, fault: f, sessions: map[uint64]*fakeSession{}}
+	s.wg.Add(1)
+	go s.accept()
+	t.Cleanup(func() {
+		_ = ln.Close()
+		s.mu.Lock()
+		for _, one := range s.sessions {
+			_ = one.conn.Close()
+		}
+		s.mu.Unlock()
+		s.wg.Wait()
+	})
+	return s
+}
+
+func (s *fakeServer) addr() string { return s.ln.Addr().String() }
+
+func (s *fakeServer) accept() {
+	defer s.wg.Done()
+	for {
+		conn, err := s.ln.Accept()
+		if err != nil {
+			return
+		}
+		s.wg.Add(1)
+		go s.serve(&fakeSession{conn: conn})
+	}
+}
+
+// serve reads frames until the connection ends.
+func (s *fakeServer) serve(one *fakeSession) {
+	defer s.wg.Done()
+	defer one.conn.Close()
+	var have []byte
+	buf := make([]byte, 64<<10)
+	for {
+		n, err := one.conn.Read(buf)
+		if err != nil {
+			return
+		}
+		have = append(have, buf[:n]...)
+		for {
+			f, used, err := codec.Next(have, codec.FrameBytesMax)
+			if err != nil {
+				return
+			}
+			if used == 0 {
+				break
+			}
+			if s.frame(one, f) != nil {
+				return
+			}
+			have = have[used:]
+		}
+	}
+}
+
+// frame answers one frame, all sessions under one lock.
+func (s *fakeServer) frame(one *fakeSession, f codec.Frame) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch f.Kind {
+	case codec.KindHello:
+		v, err := codec.ParseHello(f)
+		if err != nil {
+			return err
+		}
+		one.user = v.User
+		s.sessions[v.User] = one
+		if s.login != nil {
+			return s.write(one, s.login(v))
+		}
+		return s.write(one, must(codec.AppendSuccess(nil, &codec.Success{Incarnation: 1, Gen: 1, KeepaliveSec: 240, WindowEntries: 64, WindowBytes: 256 << 10})))
+	case codec.KindSend:
+		v, err := codec.ParseSend(f)
+		if err != nil {
+			return err
+		}
+		return s.send(one, &v)
+	}
+	return nil
+}
+
+func (s *fakeServer) send(one *fakeSession, v *codec.Send) error {
+	s.count++
+	if s.count == s.refuse {
+		return s.write(one, must(codec.AppendError(nil, &codec.Error{Code: codec.CodeServerFull, Ref: v.Cseq, RetryAfterMs: 5})))
+	}
+	to := s.sessions[v.To]
+	if to == nil {
+		return errors.New("no such user")
+	}
+	part, _, _ := v.Parts.Next()
+	to.seq++
+	frame := must(codec.AppendDeliver(nil, &codec.Deliver{Seq: to.seq, From: one.user, Gen: 1, ID: v.Cseq, Blob: part.Blob}))
+	if s.fault != nil {
+		s.fault(s, s.count, to, frame)
+	} else if err := s.write(to, frame); err != nil {
+		return err
+	}
+	one.seq++
+	answer := must(codec.AppendTick(nil, &codec.Tick{UpHigh: v.Cseq}))
+	answer = append(answer, must(codec.AppendReceipt(nil, &codec.Receipt{
+		Seq: one.seq, Kind: codec.ReceiptDelivered, Gen: 1, Peer: v.To, First: v.Cseq, Last: v.Cseq}))...)
+	return s.write(one, answer)
+}
+
+func (s *fakeServer) write(one *fakeSession, b []byte) error {
+	_, err := one.conn.Write(b)
+	return err
+}
+
+func must(b []byte, err error) []byte {
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// The faults.
+func deliverAll(s *fakeServer, _ int, to *fakeSession, frame []byte) { _ = s.write(to, frame) }
+
+func lose(which int) fault {
+	return func(s *fakeServer, n int, to *fakeSession, frame []byte) {
+		if n != which {
+			_ = s.write(to, frame)
+		}
+	}
+}
+
+func double(which int) fault {
+	return func(s *fakeServer, n int, to *fakeSession, frame []byte) {
+		_ = s.write(to, frame)
+		if n == which {
+			_ = s.write(to, frame)
+		}
+	}
+}
+
+func swap(which int) fault {
+	return func(s *fakeServer, n int, to *fakeSession, frame []byte) {
+		switch n {
+		case which:
+			s.held = frame
+		default:
+			_ = s.write(to, frame)
+			_ = s.write(to, s.held)
+			s.held = nil
+		}
+	}
+}
+
+func damage(which int) fault {
+	return func(s *fakeServer, n int, to *fakeSession, frame []byte) {
+		if n == which {
+			frame[len(frame)-1] ^= 1
+		}
+		_ = s.write(to, frame)
+	}
+}

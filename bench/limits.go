@@ -1,0 +1,90 @@
+package bench
+
+import (
+	"time"
+
+	"trunkline/codec"
+)
+
+// Limits of what may be asked for. Over them: ErrInput, nothing is started.
+const (
+	// PairsMax bounds the pairs of one run: 400 bytes of generator state for each, in one process.
+	PairsMax = 100_000
+	// ConnectionsMax bounds `bench connect`: 64 source addresses of 25,000 connections and some room.
+	ConnectionsMax = 4_000_000
+	// EchoConnectionsMax bounds `bench echo`: generator and echo server hold one descriptor each.
+	EchoConnectionsMax = 15_000
+	// InflightMax bounds messages under way on one pair; the protocol's window is 64, more would only queue.
+	InflightMax = 64
+	// EchoInflightMax bounds messages under way on one echo connection.
+	EchoInflightMax = 1_024
+	// RateMax bounds the messages a second that may be asked for; no two-core generator reaches it.
+	RateMax = 10_000_000
+	// DurationMax bounds one measurement.
+	DurationMax = 24 * time.Hour
+	// DurationMin is the shortest measurement whose CPU figure means something.
+	DurationMin = 100 * time.Millisecond
+	// RoundsMax bounds the interleaved rounds of `bench echo`.
+	RoundsMax = 100
+	// PayloadBytesMin is the smallest payload: sequence, time and checksum.
+	PayloadBytesMin = payloadHeadBytes
+	// PayloadBytesMax is the largest payload of one part.
+	PayloadBytesMax = codec.BlobBytesMax
+	// EchoBytesMax bounds one echo message, so that a whole window fits a socket buffer.
+	EchoBytesMax = 64 << 10
+	// PeersMax bounds the foreign servers that one run compares with.
+	PeersMax = 8
+)
+
+// Limits of the generator itself.
+const (
+	// connectionsPerSource is how many connections leave from one source address: below the 28,232 ports that Linux
+	// hands out by default. More connections use 127.0.0.2, 127.0.0.3, ...
+	connectionsPerSource = 25_000
+	// sourcesMax bounds the source addresses.
+	sourcesMax = 240
+	// descriptorsSpare is what a worker keeps of its descriptor limit for everything but connections.
+	descriptorsSpare = 128
+	// dialsMax bounds connections between connect and login: below any listen backlog, or SYNs would be dropped and
+	// repeated a second later.
+	dialsMax = 256
+	// dialers is how many goroutines connect at once.
+	dialers = 4
+	// dialTimeout bounds one connect; over it the run fails.
+	dialTimeout = 10 * time.Second
+	// startTimeout bounds the start of a process until it answers; over it the run fails with what it printed.
+	startTimeout = 15 * time.Second
+	// stopTimeout bounds a process's own end after it was asked; over it it is killed.
+	stopTimeout = 5 * time.Second
+	// stallTimeout is how long a run may make no progress (logins, deliveries at the end) before it gives up.
+	stallTimeout = 10 * time.Second
+	// pollEvery is how often a run looks whether what it waits for has happened.
+	pollEvery = 10 * time.Millisecond
+	// settleTimeout bounds the wait for memory that stands still; over it the last value counts and the report says so.
+	settleTimeout = 20 * time.Second
+	// settleEvery is the distance of the samples, settleSame how many in a row must agree within settleWithin bytes.
+	settleEvery  = 200 * time.Millisecond
+	settleSame   = 5
+	settleWithin = 32 << 10
+	// childLineBytesMax bounds one line of a child's control protocol: an encoded histogram fits.
+	childLineBytesMax = 256 << 10
+	// logTailBytesMax is what is kept of a server's output to explain a failed start.
+	logTailBytesMax = 4 << 10
+	// statusBytesMax bounds the answer of /status.
+	statusBytesMax = 1 << 20
+	// gapsMax bounds the ranges of missing messages that one stream remembers; over it the oldest counts as lost for good.
+	gapsMax = 64
+	// paceMin is the shortest sleep of the pacer: a busier one would take the core that the server needs.
+	paceMin = 200 * time.Microsecond
+	// progressEvery is how often a long run says where it is.
+	progressEvery = 2 * time.Second
+	// latencyMax is the largest latency that the histogram tells apart (a longer one counts as this), latencyDigits
+	// its precision.
+	latencyMax    = 60 * time.Second
+	latencyDigits = 3
+	// usersPerRun is the range of user ids that one run takes; where it begins is drawn at random, so that a run meets no
+	// mailbox of an earlier one.
+	usersPerRun = 10_000_000
+	// portTries is how often a server's start is tried again when somebody took its port first.
+	portTries = 3
+)

@@ -1,0 +1,88 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"os"
+	"runtime"
+	"testing"
+	"time"
+)
+
+func TestParseStatFindsTheCPUTimeBehindAnyName(t *testing.T) {
+	const rest = " S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20 0"
+	for _, row := range []struct {
+		name, line string
+		want       time.Duration
+		ok         bool
+	}{
+		{"a plain name", "12 (trunkline)" + rest, 2 * time.Second, true},
+		{"a name with blanks and brackets", "12 (a) b) (c)" + rest, 2 * time.Second, true},
+		{"no name", "12 S 1 2", 0, false},
+		{"a cut line", "12 (a) S 1 2", 0, false},
+		{"no numbers", "12 (a) S 1 2 3 4 5 6 7 8 9 10 x y", 0, false},
+	} {
+		got, ok := parseStat(row.line)
+		if ok != row.ok || ok && got != row.want {
+			t.Errorf("%s: %v, %v", row.name, got, ok)
+		}
+	}
+}
+
+func TestOwnUsageSeesMemoryAndTime(t *testing.T) {
+	before, err := ownUsage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, 16<<20)
+	for i := range b {
+		b[i] = byte(i)
+	}
+	after, err := ownUsage()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if grown := after.RSSBytes - before.RSSBytes; grown < 8<<20 {
+		t.Errorf("16 MiB were written and the resident memory grew by %d (%s)", grown, after.RSSSource)
+	}
+	if after.CPU < before.CPU {
+		t.Errorf("CPU time went from %v to %v", before.CPU, after.CPU)
+	}
+	runtime.KeepAlive(b)
+}
+
+func TestCPUTimeOfAProcessIsReadWhereThereIsProc(t *testing.T) {
+	if _, err := os.Stat("/proc/self/stat"); err != nil {
+		t.Skip("no /proc on this system: CPU time comes from /status there")
+	}
+	if _, ok := cpuTime(os.Getpid()); !ok {
+		t.Error("own CPU time was not found")
+	}
+	if _, ok := cpuTime(-1); ok {
+		t.Error("a process that can't exist has a CPU time")
+	}
+}
+
+func TestSteadyBytesWaitsUntilMemoryStandsStill(t *testing.T) {
+	values := []int64{50 << 20, 40 << 20, 30 << 20, 20 << 20, 20<<20 + 4096, 20 << 20, 20 << 20, 20 << 20, 20 << 20}
+	reads := 0
+	got, steady, err := steadyBytes(context.Background(), func() (int64, error) {
+		reads++
+		return values[min(reads, len(values))-1], nil
+	})
+	if err != nil || !steady || got != 20<<20 {
+		t.Errorf("got %d, %v, %v", got, steady, err)
+	}
+	if reads < 3+settleSame {
+		t.Errorf("read %d times: it did not wait", reads)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	if _, _, err := steadyBytes(ctx, func() (int64, error) { return 1, nil }); !errors.Is(err, context.Canceled) {
+		t.Errorf("an ended context: %v", err)
+	}
+	broken := errors.New("broken")
+	if _, _, err := steadyBytes(context.Background(), func() (int64, error) { return 0, broken }); !errors.Is(err, broken) {
+		t.Errorf("a failed read: %v", err)
+	}
+}

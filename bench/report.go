@@ -1,0 +1,129 @@
+package bench
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"time"
+)
+
+// Report is what one run found. Fields that a run does not measure are null in JSON and absent from the table.
+//
+// The first block holds the keys that every run has, so that scripts read them in one place; what they mean in which
+// run stands beside each. The sections Echo, Connect and Message hold the rest.
+type Report struct {
+	Bench   string    `json:"bench"` // echo, connect or message
+	Started time.Time `json:"started"`
+	Seconds float64   `json:"seconds"` // of the whole run
+	Machine Machine   `json:"machine"`
+	Inputs  any       `json:"inputs"` // the EchoConfig, ConnectConfig or MessageConfig as it was run
+
+	// RSSBytesPerSession: Connect: slope of the server's resident memory between two counts of idle sessions (or raw
+	// connections). Message: growth from the empty server to all sessions logged in, divided by them, fixed costs
+	// included, so an upper bound.
+	RSSBytesPerSession *float64 `json:"server_rss_bytes_per_session"`
+	// CPUUsPerMessage is user and system CPU of the server process in microseconds: Message: for each message that
+	// arrived, with everything it causes (both ticks, acknowledgements). Echo: of our server with the fewest in flight.
+	CPUUsPerMessage   *float64 `json:"cpu_us_per_message"`
+	MessagesPerSecond *float64 `json:"messages_per_second"` // that arrived
+	// LatencyMs: Message: due to delivered. Echo: round trip. Connect: from connected to logged in.
+	LatencyMs  *Latency `json:"latency_ms"`
+	Lost       *uint64  `json:"lost"`       // sent, neither delivered nor rejected
+	Duplicated *uint64  `json:"duplicated"` // delivered again
+	Reordered  *uint64  `json:"reordered"`  // delivered after a later message of the same pair
+
+	Echo    *EchoResult    `json:"echo,omitempty"`
+	Connect *ConnectResult `json:"connect,omitempty"`
+	Message *MessageResult `json:"message,omitempty"`
+
+	Notes []string `json:"notes,omitempty"` // what a reader of the figures must know
+}
+
+// newReport begins the report of a run.
+func newReport(name string, inputs any) *Report {
+	return &Report{Bench: name, Started: time.Now().UTC(), Machine: readMachine(), Inputs: inputs}
+}
+
+// finish stamps the length of the run.
+func (r *Report) finish() { r.Seconds = round(time.Since(r.Started).Seconds(), 3) }
+
+// note adds a remark.
+func (r *Report) note(format string, args ...any) {
+	r.Notes = append(r.Notes, fmt.Sprintf(format, args...))
+}
+
+// Failed says whether the run found an error of the server: something lost, doubled, out of order or damaged.
+func (r *Report) Failed() bool {
+	for _, n := range []*uint64{r.Lost, r.Duplicated, r.Reordered} {
+		if n != nil && *n > 0 {
+			return true
+		}
+	}
+	return r.Message != nil && r.Message.Corrupted > 0
+}
+
+// WriteJSON writes the report as one indented JSON object and a newline.
+func (r *Report) WriteJSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	enc.SetEscapeHTML(false)
+	return enc.Encode(r)
+}
+
+// WriteTable writes the report for people: one figure a line, name first.
+func (r *Report) WriteTable(w io.Writer) error {
+	t := newTable(w)
+	t.row("bench "+r.Bench, fmt.Sprintf("%s, %.1f s", r.Machine.String(), r.Seconds))
+	switch {
+	case r.Message != nil:
+		r.messageRows(t)
+	case r.Connect != nil:
+		r.connectRows(t)
+	case r.Echo != nil:
+		r.Echo.rows(t)
+	}
+	for _, n := range r.Notes {
+		t.row("note", n)
+	}
+	return t.flush()
+}
+
+func (r *Report) messageRows(t *table) {
+	m := r.Message
+	t.row("messages", fmt.Sprintf("%s/s over %d pairs of %d-byte payloads for %.1f s", number(r.MessagesPerSecond, 0), m.Pairs, m.PayloadBytes, m.MeasuredSeconds))
+	t.row("sent, arrived", fmt.Sprintf("%d, %d (whole run)", m.Sent, m.Delivered))
+	t.row("server CPU", fmt.Sprintf("%s us a message, %.0f %% of one core (%s)", number(r.CPUUsPerMessage, 2), m.ServerCPUPercent, m.CPUSource))
+	t.row("generator CPU", fmt.Sprintf("%.2f us a message", m.GeneratorCPUUs))
+	t.latency("latency", r.LatencyMs)
+	t.latency("generator late", m.GeneratorLateMs)
+	t.row("lost", count(r.Lost))
+	t.row("duplicated", count(r.Duplicated))
+	t.row("reordered", count(r.Reordered))
+	t.row("damaged", fmt.Sprint(m.Corrupted))
+	t.row("ticks missing", fmt.Sprintf("%d first, %d second", m.FirstTicksMissing, m.SecondTicksMissing))
+	t.row("refused", fmt.Sprintf("%d for a while, %d rejected, %d sessions closed by the server", m.Refused, m.Rejected, m.Closed))
+	if r.RSSBytesPerSession != nil {
+		t.row("server memory", fmt.Sprintf("%.1f MB empty, %.1f MB logged in, %.1f MB at the end", mb(m.RSSEmptyBytes), mb(m.RSSLoggedInBytes), mb(m.RSSEndBytes)))
+		t.row("growth a session", fmt.Sprintf("%s B, fixed costs included (`bench connect` has the slope)", number(r.RSSBytesPerSession, 0)))
+	}
+}
+
+func (r *Report) connectRows(t *table) {
+	c := r.Connect
+	t.row("memory a "+c.Unit, fmt.Sprintf("%s B of server RSS, slope between %d and %d (%s)", number(r.RSSBytesPerSession, 1), c.From, c.To, c.RSSSource))
+	t.row("server memory", fmt.Sprintf("%.1f MB empty, %.1f MB with %d, %.1f MB with %d", mb(c.RSSEmptyBytes), mb(c.RSSFromBytes), c.From, mb(c.RSSToBytes), c.To))
+	t.row("coming in", fmt.Sprintf("%.0f %ss/s", c.PerSecond, c.Unit))
+	t.latency("login", r.LatencyMs)
+	if c.KernelBytesPerConnection != nil {
+		t.row("kernel", fmt.Sprintf("%s B a connection for both of its ends on this machine (%s)", number(c.KernelBytesPerConnection, 0), c.KernelSource))
+	}
+	if c.SocketMemoryPages != nil {
+		t.row("socket buffers", fmt.Sprintf("%d pages in use by TCP", *c.SocketMemoryPages))
+	}
+	if c.ServerCPUPercentIdle != nil {
+		t.row("idle CPU", fmt.Sprintf("%.2f %% of one core with %d idle", *c.ServerCPUPercentIdle, c.To))
+	}
+	for _, p := range c.Peers {
+		t.row("beside it", fmt.Sprintf("%s: %.1f B, %.1f MB empty", p.Name, p.BytesPerConnection, mb(p.RSSEmptyBytes)))
+	}
+}

@@ -1,0 +1,231 @@
+package bench
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+// Target says which server to load. The zero value: one of the run's own, on free loopback ports, ended with the run.
+type Target struct {
+	Server string   `json:"server,omitempty"` // address of a running server, of the caller's choice
+	Admin  string   `json:"admin,omitempty"`  // its admin address; without it CPU and memory are not measured
+	Args   []string `json:"args,omitempty"`   // further flags for `serve` when the run starts it
+}
+
+// validate refuses combinations that make no sense.
+func (t Target) validate() error {
+	switch {
+	case t.Server == "" && t.Admin != "":
+		return fmt.Errorf("%w: an admin address without a server address", ErrInput)
+	case t.Server != "" && len(t.Args) > 0:
+		return fmt.Errorf("%w: flags for a server that is already running", ErrInput)
+	}
+	return nil
+}
+
+// target is the server under load.
+type target struct {
+	addr  string
+	admin string // "" when unknown
+	own   *exec.Cmd
+	data  string // its temporary directory
+	tail  *tail
+	http  *http.Client
+}
+
+// openTarget connects to the named server or starts one.
+func openTarget(ctx context.Context, t Target, env Env, connections int) (*target, error) {
+	client := &http.Client{Timeout: startTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 1}}
+	if t.Server != "" {
+		s := &target{addr: t.Server, admin: t.Admin, http: client}
+		if s.admin != "" {
+			if _, err := s.status(ctx); err != nil {
+				return nil, err
+			}
+		}
+		return s, nil
+	}
+	self, err := env.selfPath()
+	if err != nil {
+		return nil, err
+	}
+	for try := 1; ; try++ {
+		s, err := startServer(ctx, self, t.Args, connections, client)
+		if err == nil || try == portTries || ctx.Err() != nil {
+			return s, err
+		}
+	}
+}
+
+// startServer starts `trunkline serve` on free loopback ports with a temporary directory.
+func startServer(ctx context.Context, self string, args []string, connections int, client *http.Client) (*target, error) {
+	s := &target{tail: &tail{}, http: client}
+	var err error
+	if s.addr, err = freeLoopbackAddr(); err != nil {
+		return nil, err
+	}
+	if s.admin, err = freeLoopbackAddr(); err != nil {
+		return nil, err
+	}
+	if s.data, err = os.MkdirTemp("", "trunkline-bench-"); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrServer, err)
+	}
+	all := append([]string{"serve", "--listen", s.addr, "--admin", s.admin, "--data", s.data, "--log-level", "warn"}, args...)
+	s.own = exec.CommandContext(ctx, self, all...)
+	s.own.Stdout, s.own.Stderr, s.own.SysProcAttr = s.tail, s.tail, ownGroup()
+	if err := s.own.Start(); err != nil {
+		_ = os.RemoveAll(s.data)
+		return nil, fmt.Errorf("%w: start %s serve: %w", ErrServer, self, err)
+	}
+	if err := s.ready(ctx, connections); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// ready waits until the server answers and checks that it may hold that many connections.
+func (s *target) ready(ctx context.Context, connections int) error {
+	deadline := time.Now().Add(startTimeout)
+	for {
+		st, err := s.status(ctx)
+		if err == nil {
+			if most := st.Limits.Connections; most > 0 && most < connections {
+				return fmt.Errorf("%w: it takes %d connections here, %d were asked for (ulimit -n)", ErrServer, most, connections)
+			}
+			return nil
+		}
+		if ended := syscall.Kill(s.own.Process.Pid, 0) != nil || zombie(s.own.Process.Pid); ended || time.Now().After(deadline) {
+			return fmt.Errorf("%w: `serve` does not answer%s", ErrServer, s.tail.said())
+		}
+		if err := sleep(ctx, 20*time.Millisecond); err != nil {
+			return err
+		}
+	}
+}
+
+// zombie says that a child has ended and was not waited for; where that can't be seen the caller's deadline ends the wait.
+func zombie(pid int) bool {
+	state := procField("/proc/"+strconv.Itoa(pid)+"/status", "State")
+	return len(state) > 0 && state[0] == 'Z'
+}
+
+// close ends a server that the run started, and removes its directory. One that was named stays. Safe to call twice.
+func (s *target) close() {
+	s.http.CloseIdleConnections()
+	if s.own == nil {
+		return
+	}
+	_ = s.own.Process.Signal(os.Interrupt) // fails when it has ended by itself
+	endProcess(s.own)
+	_ = os.RemoveAll(s.data)
+	s.own = nil
+}
+
+// serverStatus is what the generator reads of /status (server.Status).
+type serverStatus struct {
+	PID    int `json:"pid"`
+	Limits struct {
+		Connections int `json:"connections"`
+	} `json:"limits"`
+	Memory struct {
+		RSS int64 `json:"rss_bytes"`
+	} `json:"memory"`
+	CPU struct {
+		User   float64 `json:"user_seconds"`
+		System float64 `json:"system_seconds"`
+	} `json:"cpu"`
+}
+
+// status reads /status.
+func (s *target) status(ctx context.Context) (st serverStatus, err error) {
+	b, err := s.get(ctx, "/status")
+	if err != nil {
+		return st, err
+	}
+	if err := json.Unmarshal(b, &st); err != nil {
+		return st, fmt.Errorf("%w: /status of %s: %w", ErrServer, s.admin, err)
+	}
+	return st, nil
+}
+
+// get reads one admin page.
+func (s *target) get(ctx context.Context, path string) ([]byte, error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+s.admin+path, nil)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrServer, err)
+	}
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrServer, err)
+	}
+	defer resp.Body.Close()
+	b, err := io.ReadAll(io.LimitReader(resp.Body, statusBytesMax))
+	if err == nil && resp.StatusCode != http.StatusOK {
+		err = fmt.Errorf("status %s", resp.Status)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s%s: %w", ErrServer, s.admin, path, err)
+	}
+	return b, nil
+}
+
+// errUnmeasured: the server was named without its admin address.
+var errUnmeasured = errors.New("not measured: the server's admin address is not known")
+
+// usage reads CPU time from /status (getrusage of the server itself), and memory of a server of our own from the page
+// tables, of another from /status.
+func (s *target) usage(ctx context.Context) (usage, error) {
+	if s.admin == "" {
+		return usage{}, errUnmeasured
+	}
+	st, err := s.status(ctx)
+	if err != nil {
+		return usage{}, err
+	}
+	u := usage{
+		CPU:       time.Duration((st.CPU.User + st.CPU.System) * float64(time.Second)),
+		CPUSource: "getrusage by /status",
+		RSSBytes:  st.Memory.RSS,
+		RSSSource: "/status",
+	}
+	if s.own != nil {
+		u.RSSBytes, u.RSSSource, err = residentBytes(s.own.Process.Pid)
+	}
+	return u, err
+}
+
+// settled asks the server to collect its garbage and waits until its memory stands still.
+func (s *target) settled(ctx context.Context) (usage, bool, error) {
+	for range 2 { // the second collects what the first one's finalizers let go of
+		if _, err := s.get(ctx, "/debug/pprof/heap?gc=1"); err != nil {
+			return usage{}, false, err
+		}
+	}
+	bytes, steady, err := steadyBytes(ctx, func() (int64, error) { return s.resident(ctx) })
+	if err != nil {
+		return usage{}, false, err
+	}
+	u, err := s.usage(ctx)
+	u.RSSBytes = bytes
+	return u, steady, err
+}
+
+// resident reads the server's memory. Not through /status where that can be helped: answering it costs the server memory.
+func (s *target) resident(ctx context.Context) (int64, error) {
+	if s.own != nil {
+		bytes, _, err := residentBytes(s.own.Process.Pid)
+		return bytes, err
+	}
+	u, err := s.usage(ctx)
+	return u.RSSBytes, err
+}

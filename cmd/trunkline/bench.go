@@ -1,0 +1,223 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"trunkline/bench"
+)
+
+const benchUsage = `Usage: trunkline bench KIND [flags] [-- flags of serve]
+
+  echo      CPU per message of the reactor's echo server beside a bare loop
+  connect   bytes of server memory for each idle session (--raw: for each connection)
+  message   messages a second, server CPU per message, latency, and whether all arrived once and in order
+
+Each starts a server of its own on loopback and ends it, unless --server names one.
+"trunkline bench KIND --help" lists the flags.
+`
+
+// benchOptions are the flags that all measurements have.
+type benchOptions struct {
+	json bool
+}
+
+// runBench runs one measurement and prints its report.
+func runBench(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if len(args) == 0 {
+		fmt.Fprint(stderr, benchUsage)
+		return exitUsage
+	}
+	switch args[0] {
+	case "echo":
+		return benchEcho(args[1:], stdout, stderr)
+	case "connect":
+		return benchConnect(args[1:], stdout, stderr)
+	case "message":
+		return benchMessage(args[1:], stdout, stderr)
+	case "child":
+		return benchChild(args[1:], stdin, stdout, stderr)
+	case "-h", "-help", "--help", "help":
+		fmt.Fprint(stdout, benchUsage)
+		return exitOK
+	}
+	fmt.Fprintf(stderr, "trunkline bench: unknown kind %q; it is echo, connect or message\n", args[0])
+	return exitUsage
+}
+
+// benchChild is one of the processes that a measurement starts.
+func benchChild(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	if err := bench.Child(args, stdin, stdout); err != nil {
+		fmt.Fprintf(stderr, "trunkline bench child: %s\n", oneLine(err))
+		return exitFailed
+	}
+	return exitOK
+}
+
+func benchFlags(kind string, o *benchOptions) *flag.FlagSet {
+	fs := flag.NewFlagSet("bench "+kind, flag.ContinueOnError)
+	fs.SetOutput(io.Discard) // errors and help are printed once, by usageError
+	fs.BoolVar(&o.json, "json", false, "print the report as JSON")
+	return fs
+}
+
+func targetFlags(fs *flag.FlagSet, t *bench.Target) {
+	fs.StringVar(&t.Server, "server", "", "`address` of a running server; empty starts one")
+	fs.StringVar(&t.Admin, "admin", "", "admin `address` of the server that --server names, for its CPU and memory")
+}
+
+// splitServe parts the flags of bench from those behind "--", which are for the server that the run starts.
+func splitServe(args []string) (own, serve []string) {
+	if i := slices.Index(args, "--"); i >= 0 {
+		return args[:i], args[i+1:]
+	}
+	return args, nil
+}
+
+// finish runs a measurement with Ctrl-C caught and prints what came out.
+func (o *benchOptions) finish(kind string, stdout, stderr io.Writer, run func(ctx context.Context, env bench.Env) (*bench.Report, error)) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	report, err := run(ctx, bench.Env{Progress: stderr})
+	switch {
+	case ctx.Err() != nil:
+		fmt.Fprintf(stderr, "trunkline bench %s: aborted\n", kind)
+		return exitInterrupt
+	case errors.Is(err, bench.ErrInput):
+		fmt.Fprintf(stderr, "trunkline bench %s: %s (trunkline bench %s --help lists the flags)\n", kind, oneLine(err), kind)
+		return exitUsage
+	case err != nil:
+		fmt.Fprintf(stderr, "trunkline bench %s: %s\n", kind, oneLine(err))
+		return exitFailed
+	}
+	write := report.WriteTable
+	if o.json {
+		write = report.WriteJSON
+	}
+	if err := write(stdout); err != nil {
+		fmt.Fprintf(stderr, "trunkline bench %s: %s\n", kind, oneLine(err))
+		return exitFailed
+	}
+	if report.Failed() {
+		fmt.Fprintf(stderr, "trunkline bench %s: messages were lost, doubled, out of order or damaged\n", kind)
+		return exitFailed
+	}
+	return exitOK
+}
+
+func benchMessage(args []string, stdout, stderr io.Writer) int {
+	var o benchOptions
+	var cfg bench.MessageConfig
+	own, serve := splitServe(args)
+	fs := benchFlags("message", &o)
+	targetFlags(fs, &cfg.Target)
+	fs.IntVar(&cfg.Pairs, "pairs", 500, "pairs of users; one of each sends to the other")
+	fs.IntVar(&cfg.Rate, "rate", 0, "messages a second over all pairs; 0: each pair sends when the last one arrived")
+	fs.IntVar(&cfg.Inflight, "inflight", 1, "with --rate 0: messages under way on each pair, at most 64")
+	fs.IntVar(&cfg.Bytes, "size", 20, "payload `bytes`")
+	fs.DurationVar(&cfg.Duration, "duration", 0, "how long to measure (default 10s)")
+	fs.DurationVar(&cfg.Warmup, "warmup", 0, "how long to send before that (default a fifth of --duration, at most 2s)")
+	fs.IntVar(&cfg.Loops, "loops", 0, "loops of the generator (default half the processors)")
+	if err := parseBench(fs, own, "pairs", "size", "inflight"); err != nil {
+		return usageError("bench message", fs, err, stdout, stderr)
+	}
+	cfg.Target.Args = serve
+	return o.finish("message", stdout, stderr, func(ctx context.Context, env bench.Env) (*bench.Report, error) {
+		return bench.Message(ctx, cfg, env)
+	})
+}
+
+func benchConnect(args []string, stdout, stderr io.Writer) int {
+	var o benchOptions
+	var cfg bench.ConnectConfig
+	var raw bool
+	own, serve := splitServe(args)
+	fs := benchFlags("connect", &o)
+	targetFlags(fs, &cfg.Target)
+	fs.IntVar(&cfg.Connections, "connections", 15_000, "the higher count")
+	fs.IntVar(&cfg.From, "from", 0, "the lower count (default a third of --connections)")
+	fs.BoolVar(&raw, "raw", false, "connections of the reactor alone, without sessions")
+	fs.DurationVar(&cfg.Hold, "hold", 0, "how long to watch the idle CPU (default 2s)")
+	fs.IntVar(&cfg.PerWorker, "per-worker", 0, "connections of one generator process (default what its descriptor limit allows)")
+	fs.Func("peer", "`program` to compare with under --raw (see bench/peers); may be repeated", appendTo(&cfg.Peers))
+	if err := parseBench(fs, own, "connections"); err != nil {
+		return usageError("bench connect", fs, err, stdout, stderr)
+	}
+	if raw {
+		cfg.Raw = bench.Raw
+	}
+	cfg.Target.Args = serve
+	return o.finish("connect", stdout, stderr, func(ctx context.Context, env bench.Env) (*bench.Report, error) {
+		return bench.Connect(ctx, cfg, env)
+	})
+}
+
+func benchEcho(args []string, stdout, stderr io.Writer) int {
+	var o benchOptions
+	var cfg bench.EchoConfig
+	fs := benchFlags("echo", &o)
+	fs.IntVar(&cfg.Connections, "connections", 50, "connections of the closed-loop cases")
+	fs.IntVar(&cfg.Idle, "paced-connections", 1_000, "connections of the paced case")
+	fs.IntVar(&cfg.Rate, "rate", 2_000, "messages a second of the paced case")
+	fs.IntVar(&cfg.Bytes, "size", 64, "`bytes` of one message")
+	fs.Func("inflight", "messages under way on each connection, as a `list` (default 1,16)", intList(&cfg.Inflight))
+	fs.IntVar(&cfg.Rounds, "rounds", 5, "interleaved rounds; the median counts")
+	fs.DurationVar(&cfg.Duration, "duration", 0, "length of one measurement (default 1s)")
+	fs.DurationVar(&cfg.Warmup, "warmup", 0, "sending before each (default a fifth of --duration)")
+	fs.StringVar(&cfg.Poller, "poller", "", "of our reactor: native or gnet; empty for the faster one")
+	fs.Func("peer", "`program` to compare with (see bench/peers); may be repeated", appendTo(&cfg.Peers))
+	if err := parseBench(fs, args, "connections", "paced-connections", "rate", "size", "rounds"); err != nil {
+		return usageError("bench echo", fs, err, stdout, stderr)
+	}
+	return o.finish("echo", stdout, stderr, func(ctx context.Context, env bench.Env) (*bench.Report, error) {
+		return bench.Echo(ctx, cfg, env)
+	})
+}
+
+// parseBench parses flags. The named ones must not be given as 0, which the configurations take for "the default";
+// neither must durations.
+func parseBench(fs *flag.FlagSet, args []string, notZero ...string) error {
+	if err := parseFlags(fs, args); err != nil {
+		return err
+	}
+	var wrong error
+	fs.Visit(func(f *flag.Flag) {
+		value := f.Value.String()
+		if value == "0s" && f.Name != "warmup" || value == "0" && slices.Contains(notZero, f.Name) {
+			wrong = fmt.Errorf("--%s must be above 0", f.Name)
+		}
+	})
+	return wrong
+}
+
+// appendTo is a flag that may be repeated.
+func appendTo(list *[]string) func(string) error {
+	return func(s string) error {
+		*list = append(*list, s)
+		return nil
+	}
+}
+
+// intList is a flag of numbers with commas between them.
+func intList(list *[]int) func(string) error {
+	return func(s string) error {
+		*list = nil
+		for _, word := range strings.Split(s, ",") {
+			n, err := strconv.Atoi(strings.TrimSpace(word))
+			if err != nil {
+				return fmt.Errorf("%q is not a number", word)
+			}
+			*list = append(*list, n)
+		}
+		return nil
+	}
+}

@@ -1,0 +1,204 @@
+package main
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+func TestBenchRefusesWrongFlagsInOneLine(t *testing.T) {
+	for _, row := range []struct {
+		name, args, want string
+	}{
+		{"no kind", "bench", "Usage: trunkline bench"},
+		{"an unknown kind", "bench fly", `unknown kind "fly"`},
+		{"an unknown flag", "bench message --speed 3", "unknown flag --speed"},
+		{"a word that is no flag", "bench message fast", `"fast" is not a flag`},
+		{"no number", "bench message --pairs many", "pairs"},
+		{"no pairs", "bench message --pairs 0", "--pairs must be above 0"},
+		{"too many pairs", "bench message --pairs 9999999", "pairs is 9999999, it must lie between 1 and"},
+		{"a negative rate", "bench message --rate -1", "rate is -1"},
+		{"no duration", "bench message --duration 0s", "--duration must be above 0"},
+		{"a duration without unit", "bench message --duration 10", "duration"},
+		{"a payload without room for its checksum", "bench message --size 3", "size is 3"},
+		{"more in flight than the window", "bench message --inflight 65", "inflight is 65"},
+		{"an admin address alone", "bench message --admin 127.0.0.1:1", "admin address without a server"},
+		{"flags for a server that runs already", "bench message --server 127.0.0.1:1 -- --loops 1", "already running"},
+		{"a lower count above the higher", "bench connect --connections 10 --from 20", "from is 20"},
+		{"memory that can't be read", "bench connect --server 127.0.0.1:1", "admin address"},
+		{"raw connections to a chat server", "bench connect --raw --server 127.0.0.1:1 --admin 127.0.0.1:2", "raw connections"},
+		{"a list that is none", "bench echo --inflight 1,x", `"x" is not a number`},
+		{"too many in flight", "bench echo --inflight 99999", "inflight is 99999"},
+		{"no rounds", "bench echo --rounds 0", "--rounds must be above 0"},
+	} {
+		var stdout, stderr bytes.Buffer
+		code := run(strings.Fields(row.args), strings.NewReader(""), &stdout, &stderr)
+		if code != exitUsage {
+			t.Errorf("%s: exit status %d, want %d", row.name, code, exitUsage)
+		}
+		if !strings.Contains(stderr.String(), row.want) || stdout.Len() > 0 {
+			t.Errorf("%s: stdout %q, stderr %q, want %q", row.name, stdout.String(), stderr.String(), row.want)
+		}
+		if lines := strings.Count(stderr.String(), "\n"); lines != 1 && row.name != "no kind" {
+			t.Errorf("%s: %d lines on stderr:\n%s", row.name, lines, stderr.String())
+		}
+	}
+}
+
+func TestBenchHelpListsTheFlags(t *testing.T) {
+	for args, want := range map[string][]string{
+		"bench --help":         {"echo", "connect", "message"},
+		"bench message --help": {"--pairs", "--rate", "--inflight", "--duration", "--size", "--warmup", "--json", "--server"},
+		"bench connect --help": {"--connections", "--from", "--raw", "--json", "--server"},
+		"bench echo --help":    {"--inflight", "--rounds", "--peer", "--json"},
+	} {
+		var stdout, stderr bytes.Buffer
+		if code := run(strings.Fields(args), nil, &stdout, &stderr); code != exitOK || stderr.Len() > 0 {
+			t.Errorf("%s: exit status %d, %s", args, code, stderr.String())
+		}
+		for _, word := range want {
+			if !strings.Contains(stdout.String(), word) {
+				t.Errorf("%s does not mention %s:\n%s", args, word, stdout.String())
+			}
+		}
+	}
+}
+
+func TestBenchSaysThatNobodyAnswers(t *testing.T) {
+	var stdout, stderr bytes.Buffer
+	code := run([]string{"bench", "message", "--server", "127.0.0.1:1", "--pairs", "1"}, nil, &stdout, &stderr)
+	if code != exitFailed || !strings.Contains(stderr.String(), "refused") {
+		t.Errorf("exit status %d, %s", code, stderr.String())
+	}
+}
+
+// benchKeys are the keys that scripts read.
+type benchKeys struct {
+	RSS       *float64           `json:"server_rss_bytes_per_session"`
+	CPU       *float64           `json:"cpu_us_per_message"`
+	PerSecond *float64           `json:"messages_per_second"`
+	LatencyMs map[string]float64 `json:"latency_ms"`
+	Lost      *uint64            `json:"lost"`
+	Twice     *uint64            `json:"duplicated"`
+	Moved     *uint64            `json:"reordered"`
+}
+
+func benchJSON(t *testing.T, args ...string) (keys benchKeys) {
+	t.Helper()
+	cmd := exec.Command(binary, append([]string{"bench"}, args...)...)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v: %v\n%s\n%s", args, err, out, stderr.String())
+	}
+	if err := json.Unmarshal(out, &keys); err != nil {
+		t.Fatalf("%v: %v\n%s", args, err, out)
+	}
+	return keys
+}
+
+func TestBenchLoadsAServerOfItsOwn(t *testing.T) {
+	t.Run("messages in a closed loop", func(t *testing.T) {
+		k := benchJSON(t, "message", "--json", "--pairs", "20", "--inflight", "4", "--duration", "300ms")
+		checkMessages(t, k)
+	})
+	t.Run("messages at a pace", func(t *testing.T) {
+		k := benchJSON(t, "message", "--json", "--pairs", "20", "--rate", "1000", "--duration", "300ms")
+		checkMessages(t, k)
+	})
+	t.Run("messages with flags for the server", func(t *testing.T) {
+		k := benchJSON(t, "message", "--json", "--pairs", "5", "--duration", "200ms", "--", "--loops", "1", "--place", "accept")
+		checkMessages(t, k)
+	})
+	t.Run("idle sessions", func(t *testing.T) {
+		k := benchJSON(t, "connect", "--json", "--connections", "300", "--from", "100", "--hold", "100ms")
+		if k.RSS == nil || k.LatencyMs["max"] <= 0 {
+			t.Errorf("%+v", k)
+		}
+	})
+}
+
+func checkMessages(t *testing.T, k benchKeys) {
+	t.Helper()
+	if k.CPU == nil || k.PerSecond == nil || k.RSS == nil || k.Lost == nil || k.Twice == nil || k.Moved == nil {
+		t.Fatalf("keys are missing: %+v", k)
+	}
+	if *k.CPU <= 0 || *k.PerSecond < 100 {
+		t.Errorf("CPU %v us, %v messages/s", *k.CPU, *k.PerSecond)
+	}
+	if *k.Lost+*k.Twice+*k.Moved != 0 {
+		t.Errorf("lost %d, duplicated %d, reordered %d", *k.Lost, *k.Twice, *k.Moved)
+	}
+	for _, p := range []string{"p50", "p99", "max"} {
+		if k.LatencyMs[p] <= 0 {
+			t.Errorf("latency_ms.%s is %v", p, k.LatencyMs[p])
+		}
+	}
+}
+
+func TestBenchEndsOnCtrlCAndEndsItsServer(t *testing.T) {
+	data := t.TempDir()
+	cmd := exec.Command(binary, "bench", "message", "--pairs", "5", "--rate", "100", "--duration", "1h")
+	cmd.Env = append(os.Environ(), "TMPDIR="+data)
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	deadline := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+	defer deadline.Stop()
+	waitForFile(t, filepath.Join(data, "trunkline-bench-*"))
+	if err := cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait()
+	if code := cmd.ProcessState.ExitCode(); code != exitInterrupt || !strings.Contains(stderr.String(), "aborted") {
+		t.Errorf("exit status %d, %s", code, stderr.String())
+	}
+	if left, _ := filepath.Glob(filepath.Join(data, "*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	if pids := processesOf(t, binary); len(pids) > 0 {
+		t.Errorf("processes left: %v", pids)
+	}
+}
+
+// waitForFile waits until something matches the pattern.
+func waitForFile(t *testing.T, pattern string) {
+	t.Helper()
+	deadline := time.NewTimer(20 * time.Second)
+	defer deadline.Stop()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		if found, _ := filepath.Glob(pattern); len(found) > 0 {
+			return
+		}
+		select {
+		case <-deadline.C:
+			t.Fatalf("nothing like %s appears", pattern)
+		case <-tick.C:
+		}
+	}
+}
+
+// processesOf lists running processes of a program, where there is /proc.
+func processesOf(t *testing.T, binary string) (pids []int) {
+	t.Helper()
+	exes, _ := filepath.Glob("/proc/[0-9]*/exe")
+	for _, exe := range exes {
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(exe)))
+		if target, readErr := os.Readlink(exe); err == nil && readErr == nil && target == binary && syscall.Kill(pid, 0) == nil {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
+}
