@@ -80,7 +80,10 @@ func openListeners(cfg ListenConfig, loops int) (fds []int, addr net.Addr, err e
 			return nil, nil, ErrListenerConflict
 		}
 		fd, err := duplicate(cfg.Inherited)
-		return []int{fd}, cfg.Inherited.Addr(), err
+		if err != nil {
+			return nil, nil, err
+		}
+		return []int{fd}, cfg.Inherited.Addr(), nil
 	}
 	n, control := 1, reuseControl(cfg.ReusePort)
 	if cfg.ReusePort {

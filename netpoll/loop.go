@@ -224,7 +224,8 @@ func (l *Loop) timeOut(id ConnID, s *slot) {
 }
 
 // SetTimer arms the connection's one timer, replacing an armed one; OnTimer follows once. 0 stops it. It has no effect on
-// a connection that is closing. The timer fires up to 100 ms late, never early, and does not travel with Move.
+// a connection that is closing. By the loop's clock the timer fires up to 100 ms late, never early. It does not travel
+// with Move.
 func (l *Loop) SetTimer(id ConnID, d time.Duration) {
 	s := l.live(id)
 	if s == nil {

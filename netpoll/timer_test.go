@@ -12,20 +12,21 @@ func TestTimerFiresOnceAndNotEarly(t *testing.T) {
 		cfg.Loops = 1
 		type shot struct {
 			id ConnID
-			at time.Time
+			at int64 // on the loop's clock
 		}
 		fired := make(chan shot, 16)
 		opened := make(chan ConnID, 3)
 		g := newRig(t, cfg, func(s *script) {
 			s.open = func(id ConnID, _ OpenInfo) { opened <- id }
-			s.timer = func(id ConnID) { fired <- shot{id, time.Now()} }
+			s.timer = func(id ConnID) { fired <- shot{id, s.l.mono} }
 		})
 		g.dial()
 		g.dial()
 		g.dial()
 		a, b, c := <-opened, <-opened, <-opened
-		start := time.Now()
+		var start int64
 		g.on(0, func(s *script) {
+			start = s.l.mono
 			s.l.SetTimer(a, 300*time.Millisecond)
 			s.l.SetTimer(b, time.Millisecond)
 			s.l.SetTimer(b, 0) // stopped
@@ -34,11 +35,11 @@ func TestTimerFiresOnceAndNotEarly(t *testing.T) {
 		})
 		for _, want := range []struct {
 			id    ConnID
-			after time.Duration
-		}{{c, 150 * time.Millisecond}, {a, 300 * time.Millisecond}} {
+			after int64
+		}{{c, 150}, {a, 300}} {
 			got := <-fired
-			if got.id != want.id || got.at.Sub(start) < want.after {
-				t.Errorf("%x fired after %v, want %x after %v", got.id, got.at.Sub(start), want.id, want.after)
+			if got.id != want.id || got.at-start < want.after {
+				t.Errorf("%x fired after %d ms, want %x after %d", got.id, got.at-start, want.id, want.after)
 			}
 		}
 		g.on(0, func(s *script) { s.l.SetTimer(a, 10*time.Millisecond) })

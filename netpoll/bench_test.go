@@ -1,0 +1,168 @@
+//go:build linux || freebsd || darwin
+
+package netpoll
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// BenchmarkCrossLoopMessage sends bursts of 16 messages of 64 bytes to another loop, one burst a turn, and reports the CPU of the
+// whole process for each message: post, hand over, wake, delivery.
+func BenchmarkCrossLoopMessage(b *testing.B) {
+	for _, kind := range []string{PollerNative, PollerGnet} {
+		for _, burst := range []int{1, 16, 256} {
+			b.Run(fmt.Sprintf("%s/burst=%d", kind, burst), func(b *testing.B) { benchCrossLoop(b, kind, burst) })
+		}
+	}
+}
+
+// benchCrossLoop has loop 0 send a burst, and the next one when loop 1 has answered with one message.
+func benchCrossLoop(b *testing.B, kind string, burst int) {
+	msg := make([]byte, 64)
+	done := make(chan struct{})
+	left := b.N
+	g := newRig(b, Config{Poller: kind}, func(s *script) {
+		got := 0
+		s.message = func(from int, m []byte) {
+			if s.l.Index() == 1 {
+				if got++; got == burst {
+					got = 0
+					must(b, s.l.Post(0, m[:1]))
+				}
+				return
+			}
+			if left <= 0 {
+				close(done)
+				return
+			}
+			left -= burst
+			for range burst {
+				must(b, s.l.Post(1, msg))
+			}
+		}
+	})
+	b.ReportAllocs()
+	b.ResetTimer()
+	cpu := processCPU()
+	must(b, g.r.Post(0, []byte{0}))
+	<-done
+	b.ReportMetric(float64(processCPU()-cpu)/float64(b.N), "cpu-ns/op")
+}
+
+// BenchmarkPostAndDeliver is the same without another loop: one loop is stepped by hand and posts to itself.
+func BenchmarkPostAndDeliver(b *testing.B) {
+	fake := NewFakePoller()
+	g := newIdleRig(b, Config{Loops: 1, NewPoller: func(int) (Poller, error) { return fake, nil }}, nil)
+	l := g.r.loops[0]
+	msg := make([]byte, 64)
+	b.ReportAllocs()
+	for n := 0; n < b.N; n += 16 {
+		for range 16 {
+			must(b, l.Post(0, msg))
+		}
+		driver{l}.OnBatch()
+	}
+}
+
+// BenchmarkEcho sends one byte string back and forth on one connection, with 1 and with 16 in flight.
+func BenchmarkEcho(b *testing.B) {
+	for _, kind := range []string{PollerNative, PollerGnet} {
+		for _, flight := range []int{1, 16} {
+			b.Run(fmt.Sprintf("%s/inflight=%d", kind, flight), func(b *testing.B) {
+				g := newRig(b, Config{Poller: kind, Loops: 1}, echo)
+				c := g.dial()
+				_ = c.SetDeadline(time.Time{})
+				piece := make([]byte, 64)
+				buf := make([]byte, 64*flight)
+				b.ReportAllocs()
+				b.ResetTimer()
+				for n := 0; n < b.N; n += flight {
+					for range flight {
+						_, err := c.Write(piece)
+						must(b, err)
+					}
+					_, err := io.ReadFull(c, buf)
+					must(b, err)
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkIdleConnectionMemory reports the resident memory of one idle connection as the slope between 5,000 and 15,000;
+// the clients are another process.
+func BenchmarkIdleConnectionMemory(b *testing.B) {
+	const low, high = 5_000, 15_000
+	if openFilesMax() < high+500 {
+		b.Skipf("the limit of %d descriptors is too low for %d connections", openFilesMax(), high)
+	}
+	if residentBytes() == 0 {
+		b.Skip("this system does not tell the resident memory of a process")
+	}
+	for range b.N {
+		g := newRig(b, Config{}, echo)
+		client := startChild(b, "TestChildClient")
+		addr := g.ln.Addr().String()
+		rss := func(n int) int64 {
+			g.until("all are open", func() bool { return g.connections() == n })
+			debug.FreeOSMemory()
+			return residentBytes()
+		}
+		client.dial(addr, low)
+		before := rss(low)
+		client.dial(addr, high-low)
+		b.ReportMetric(float64(rss(high)-before)/(high-low), "B/connection")
+	}
+}
+
+// BenchmarkCollectorWithAMillionSlots reports the CPU of one forced collection while a loop holds a million connections.
+func BenchmarkCollectorWithAMillionSlots(b *testing.B) {
+	g := newIdleRig(b, Config{Loops: 1}, nil)
+	l := g.r.loops[0]
+	for i := range 1_000_000 {
+		_, s := l.acquire(i)
+		s.state = stateOpen
+	}
+	runtime.GC()
+	b.ResetTimer()
+	cpu := processCPU()
+	for range b.N {
+		runtime.GC()
+	}
+	b.ReportMetric(float64(processCPU()-cpu)/float64(b.N)/1e6, "cpu-ms/op")
+	b.StopTimer()
+	g.r.loops[0].slotsEnd = 0 // their descriptors are none: nothing to close
+	g.r.open.Store(0)
+}
+
+// processCPU is the CPU time of this process in nanoseconds, user and system.
+func processCPU() int64 {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return u.Utime.Nano() + u.Stime.Nano()
+}
+
+// residentBytes is the resident memory of this process, 0 where the system does not tell.
+func residentBytes() int64 {
+	b, err := os.ReadFile("/proc/self/smaps_rollup")
+	if err != nil {
+		return 0
+	}
+	for line := range strings.Lines(string(b)) {
+		var kb int64
+		if n, _ := fmt.Sscanf(line, "Rss: %d kB", &kb); n == 1 {
+			return kb << 10
+		}
+	}
+	return 0
+}
