@@ -66,7 +66,8 @@ func (s *Server) adminHandler() http.Handler {
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
 	mux.HandleFunc("GET /debug/pprof/profile", pprof.Profile)
-	mux.HandleFunc("/debug/pprof/symbol", pprof.Symbol) // GET and POST: its protocol
+	mux.HandleFunc("GET /debug/pprof/symbol", pprof.Symbol)
+	mux.HandleFunc("POST /debug/pprof/symbol", pprof.Symbol) // its protocol asks both ways
 	mux.HandleFunc("GET /debug/pprof/trace", pprof.Trace)
 	handler := http.MaxBytesHandler(mux, AdminBodyBytesMax)
 	if s.cfg.AdminPublic {

@@ -62,6 +62,6 @@ func (s *Server) connections() int64 {
 
 // retrySpread is the time over which that many clients are asked to come back.
 func retrySpread(connections int64) time.Duration {
-	spread := time.Duration(connections) * time.Second / ReturnsPerSecond
-	return min(max(spread, RetryAfterMin), RetryAfterMax)
+	seconds := min(connections/ReturnsPerSecond, int64(RetryAfterMax/time.Second))
+	return max(time.Duration(seconds)*time.Second, RetryAfterMin)
 }

@@ -95,6 +95,9 @@ func noLeaks(t testing.TB) {
 	t.Helper()
 	goroutines, descriptors := runtime.NumGoroutine(), openDescriptors()
 	t.Cleanup(func() {
+		if t.Failed() {
+			return // what a broken test leaves behind says nothing
+		}
 		waitFor(t, func() bool { return runtime.NumGoroutine() <= goroutines && openDescriptors() <= descriptors }, func() string {
 			return fmt.Sprintf("goroutines went from %d to %d, descriptors from %d to %d\n%s",
 				goroutines, runtime.NumGoroutine(), descriptors, openDescriptors(), stacks())

@@ -208,17 +208,17 @@ func TestPanicsAreLoggedOnceEachAndThenLoudly(t *testing.T) {
 	now := time.Unix(1000, 0)
 	p := &panicCounter{log: newTestLogger(log), now: func() time.Time { return now }}
 	for range PanicsMax + 20 {
-		p.note(1, 7, "boom", []byte("the stack"))
+		p.note(1, 7, "boom", []byte("goroutine 7"))
 	}
-	if n := countOf(log.String(), "the stack"); n != PanicsMax {
+	if n := countOf(log.String(), "goroutine 7"); n != PanicsMax {
 		t.Errorf("%d stacks were logged, want %d", n, PanicsMax)
 	}
 	if n := countOf(log.String(), "THIS SERVER IS FAILING"); n != 1 {
 		t.Errorf("%d loud lines, want 1", n)
 	}
 	now = now.Add(PanicsWindow)
-	p.note(1, 7, "boom", []byte("the stack"))
-	if n := countOf(log.String(), "the stack"); n != PanicsMax+1 {
+	p.note(1, 7, "boom", []byte("goroutine 7"))
+	if n := countOf(log.String(), "goroutine 7"); n != PanicsMax+1 {
 		t.Errorf("a new window logs again: %d stacks, want %d", n, PanicsMax+1)
 	}
 	if p.count() != PanicsMax+21 {
