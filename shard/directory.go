@@ -39,10 +39,12 @@ func (s *Shard) takeForMailbox(now int64) {
 	s.stepMailbox(now)
 }
 
-// unclaimed ends a message for a device that nobody knows. Only a receipt can name one.
+// unclaimed ends a message for a device that nobody knows: a receipt, or the farewell of a session that was refused.
 func (s *Shard) unclaimed(m *message) {
 	if m.kind != msgReceipt {
-		s.stats.Unexpected++
+		if m.kind != msgDetach {
+			s.stats.Unexpected++
+		}
 		return
 	}
 	s.stats.ReceiptsIn++

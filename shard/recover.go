@@ -90,8 +90,9 @@ func (s *Shard) crashMailbox(now int64, d doing) {
 		m.expel(&s.out) // the next SUCCESS tells the mark
 	case s.current.kind == msgReceipt:
 		s.stats.ReceiptsDropped++
-		s.answerReceipt(&s.current)
-		return
+		if s.current.seq != 0 {
+			answer(&s.current, msgStored, &s.out)
+		}
 	default:
 		m.expel(&s.out)
 	}
