@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -16,8 +17,7 @@ import (
 type fake struct {
 	t     *testing.T
 	conns chan net.Conn
-	times []time.Time // of the attempts to connect
-	down  bool
+	down  atomic.Bool
 }
 
 func newFake(t *testing.T) *fake { return &fake{t: t, conns: make(chan net.Conn)} }
@@ -25,8 +25,7 @@ func newFake(t *testing.T) *fake { return &fake{t: t, conns: make(chan net.Conn)
 var errNobodyThere = errors.New("nobody there")
 
 func (f *fake) dial(ctx context.Context, _ string) (net.Conn, error) {
-	f.times = append(f.times, time.Now())
-	if f.down {
+	if f.down.Load() {
 		return nil, errNobodyThere
 	}
 	ours, theirs := net.Pipe()

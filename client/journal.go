@@ -34,8 +34,8 @@ func (j *journal) touch(now time.Time) {
 	j.no++
 }
 
-// dirty says whether something staged is not durable.
-func (j *journal) dirty() bool { return j.no != j.done }
+// idle says that something staged is not durable and nobody is about to make it so.
+func (j *journal) idle() bool { return j.no != j.done && !j.busy && j.err == nil }
 
 // commit returns when everything staged so far is durable. The mutex is held on entry and on return, and let go while
 // the state writes. An error is final: what the state holds is no longer what the client believes.
@@ -74,6 +74,7 @@ func (c *Client) commitOnce() {
 	}
 	change.reset()
 	j.cond.Broadcast()
+	c.poke()
 }
 
 // marks are the numbers as they are now. The mutex is held.

@@ -29,7 +29,7 @@ func (t *sentTable) add(id, peer uint64, c *Change) {
 	if len(t.rows) >= SentMax {
 		n := len(t.rows) - SentMax + 1
 		c.SentGone = t.rows[n-1].ID
-		t.rows = slices.Delete(t.rows, 0, n)
+		t.rows = t.rows[n:] // append moves them to a new array now and then
 	}
 	r := Sent{ID: id, Peer: peer}
 	t.rows = append(t.rows, r)

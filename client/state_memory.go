@@ -13,6 +13,7 @@ type memoryState struct {
 	outbox  map[uint64]Entry
 	streams map[StreamKey]Stream
 	sent    map[uint64]Sent
+	gone    uint64 // every sent up to here is forgotten
 }
 
 // NewMemoryState is a State that is gone with the process. The next process registers a new generation of the device;
@@ -61,12 +62,8 @@ func (s *memoryState) Commit(c *Change) error {
 	for _, r := range c.Sent {
 		s.sent[r.ID] = r
 	}
-	if c.SentGone > 0 {
-		for id := range s.sent {
-			if id <= c.SentGone {
-				delete(s.sent, id)
-			}
-		}
+	for ; s.gone < c.SentGone; s.gone++ {
+		delete(s.sent, s.gone+1)
 	}
 	return nil
 }

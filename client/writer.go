@@ -44,8 +44,9 @@ func (w *writer) step() time.Duration {
 			continue
 		}
 		now := c.cfg.now()
-		if j := &c.journal; j.err == nil && j.dirty() && (j.urgent || now.Sub(j.since) >= lazyCommitDelay) {
-			if c.commit() != nil {
+		// A commit under way pokes the writer at its end: what became durable by it is sent before the next one begins.
+		if j := &c.journal; j.idle() && (j.urgent || now.Sub(j.since) >= lazyCommitDelay) {
+			if c.commitOnce(); j.err != nil {
 				c.cancel()
 			}
 			continue
@@ -79,7 +80,7 @@ func (w *writer) write() bool {
 // flush writes the buffer. The mutex is held, and let go during the write.
 func (w *writer) flush(l *link, now time.Time) {
 	c := w.c
-	if !c.closing {
+	if !c.closing && c.ctx.Err() == nil {
 		_ = l.conn.SetWriteDeadline(now.Add(WriteTimeout))
 	}
 	l.wrote = now
@@ -173,7 +174,7 @@ func (w *writer) wait(now time.Time) time.Duration {
 			at = t
 		}
 	}
-	if c.journal.dirty() && c.journal.err == nil {
+	if c.journal.idle() {
 		sooner(c.journal.since.Add(lazyCommitDelay))
 	}
 	if l != nil && l.broken == nil {
@@ -206,7 +207,6 @@ func (w *writer) finish() {
 		return
 	}
 	now := c.cfg.now()
-	c.closing = true
 	l.hurry(now)
 	if l.broken == nil {
 		w.fill(l, now)

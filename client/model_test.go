@@ -1,0 +1,340 @@
+package client
+
+import (
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"trunkline/codec"
+)
+
+// The model: a server that keeps the delivery rules and has every kind of bad luck, a client whose process ends and is
+// killed at any moment, and a peer that sends again what it must. Nothing may be lost, nothing may come twice but what
+// a killed process had shown without saying so, and no number may ever mean two messages.
+
+const (
+	modelMessages = 150 // each way
+	modelWindow   = 8
+)
+
+type modelServer struct {
+	r           *rand.Rand
+	t           *testing.T
+	incarnation uint64
+	gen         uint16
+	mark        uint64
+	refusedAt   uint64
+	taken       map[uint64]string // cseq -> text, over all incarnations
+	mailbox     []modelEntry      // not acknowledged
+	seq         uint64
+	pushed      int // of mailbox, on this connection
+	written     int // ids given out by the peer
+	done        bool
+}
+
+type modelEntry struct{ seq, id uint64 }
+
+// connection plays one connection to its end, which bad luck chooses.
+func (s *modelServer) connection(conn net.Conn) {
+	defer func() { _ = conn.Close() }()
+	in := &frameReader{conn: conn}
+	f, err := in.next(func() {})
+	if err != nil {
+		return
+	}
+	h, err := codec.ParseHello(f)
+	if err != nil || s.luck(20) {
+		return
+	}
+	s.login(&h)
+	out, err := codec.AppendSuccess(nil, &codec.Success{
+		Incarnation: s.incarnation, Gen: s.gen, UpHigh: s.mark, KeepaliveSec: 1, WindowEntries: modelWindow, WindowBytes: 1 << 16,
+	})
+	if err != nil {
+		s.t.Errorf("SUCCESS: %v", err)
+	}
+	for {
+		out = s.push(out)
+		if s.luck(40) {
+			out = out[:s.r.IntN(len(out)+1)] // in the middle of a frame
+			_, _ = conn.Write(out)
+			return
+		}
+		if _, err := conn.Write(out); err != nil {
+			return
+		}
+		if f, err = in.next(func() {}); err != nil {
+			return
+		}
+		out = s.frame(out[:0], f)
+	}
+}
+
+func (s *modelServer) luck(oneIn int) bool { return !s.done && s.r.IntN(oneIn) == 0 }
+
+// login applies rule 6.
+func (s *modelServer) login(h *codec.Hello) {
+	s.pushed, s.refusedAt = 0, 0
+	if s.luck(8) {
+		s.loseData()
+	}
+	switch {
+	case h.Gen == 0:
+		s.gen, s.mark = s.gen+1, 0
+		if len(s.taken) > 0 {
+			s.t.Error("a client with state registered a new generation")
+		}
+	case h.Incarnation == s.incarnation:
+		s.ack(h.DownSeq)
+		fallthrough
+	default:
+		s.mark = max(s.mark, h.Ticked)
+	}
+}
+
+// loseData empties the server; the peer sends again what was not acknowledged, and for good measure some that was.
+func (s *modelServer) loseData() {
+	s.incarnation++
+	s.mark, s.seq = 0, uint64(s.r.IntN(3))
+	again := s.written + 1
+	if len(s.mailbox) > 0 {
+		again = int(s.mailbox[0].id)
+	}
+	s.mailbox = nil
+	for id := max(1, again-s.r.IntN(4)); id <= s.written; id++ {
+		s.store(uint64(id))
+	}
+}
+
+func (s *modelServer) store(id uint64) {
+	s.seq += 1 + uint64(s.r.IntN(3))
+	s.mailbox = append(s.mailbox, modelEntry{seq: s.seq, id: id})
+}
+
+func (s *modelServer) ack(seq uint64) {
+	for len(s.mailbox) > 0 && s.mailbox[0].seq <= seq {
+		s.mailbox = s.mailbox[1:]
+		s.pushed = max(s.pushed-1, 0)
+	}
+}
+
+// push adds deliveries up to the window, and writes new ones.
+func (s *modelServer) push(out []byte) []byte {
+	if s.written < modelMessages && (s.done || s.r.IntN(2) == 0) {
+		s.written++
+		s.store(uint64(s.written))
+	}
+	for s.pushed < min(len(s.mailbox), modelWindow) {
+		e := s.mailbox[s.pushed]
+		s.pushed++
+		b, err := codec.AppendDeliver(out, &codec.Deliver{Seq: e.seq, From: testPeer, Gen: 1, ID: e.id, Blob: fmt.Append(nil, e.id)})
+		if err != nil {
+			s.t.Errorf("DELIVER: %v", err)
+		}
+		out = b
+	}
+	return out
+}
+
+// frame takes one frame of the client; the answer is added to out.
+func (s *modelServer) frame(out []byte, f codec.Frame) []byte {
+	switch f.Kind {
+	case codec.KindPing:
+		return codec.AppendPong(out)
+	case codec.KindAck:
+		a, err := codec.ParseAck(f)
+		if err != nil || s.pushed == 0 || a.Seq > s.mailbox[s.pushed-1].seq {
+			s.t.Errorf("ACK %+v (%v) above what was delivered", a, err)
+		}
+		s.ack(a.Seq)
+		return out
+	case codec.KindSend:
+		v, err := codec.ParseSend(f)
+		if err != nil {
+			s.t.Errorf("SEND: %v", err)
+		}
+		return s.send(out, &v)
+	}
+	s.t.Errorf("frame %v", f.Kind)
+	return out
+}
+
+func (s *modelServer) send(out []byte, v *codec.Send) []byte {
+	part, _, _ := v.Parts.Next()
+	text := string(part.Blob)
+	if was, ok := s.taken[v.Cseq]; ok && was != text {
+		s.t.Errorf("number %d means %q and %q", v.Cseq, was, text)
+	}
+	switch {
+	case s.refusedAt != 0 && v.Cseq > s.refusedAt:
+		return out // ignored until the refused one returns
+	case v.Cseq > s.mark+1:
+		s.t.Errorf("gap: %d after %d", v.Cseq, s.mark)
+		return out
+	case v.Cseq == s.mark+1 && s.luck(15):
+		s.refusedAt = v.Cseq
+		b, err := codec.AppendError(out, &codec.Error{Code: codec.CodeServerFull, Ref: v.Cseq, RetryAfterMs: 700})
+		if err != nil {
+			s.t.Errorf("ERROR: %v", err)
+		}
+		return b
+	case v.Cseq == s.mark+1:
+		s.mark++
+		s.refusedAt = 0
+		s.taken[v.Cseq] = text
+	}
+	if s.luck(6) {
+		return out // the tick will come with a later one, or with SUCCESS
+	}
+	b, err := codec.AppendTick(out, &codec.Tick{UpHigh: s.mark})
+	if err != nil {
+		s.t.Errorf("ACK: %v", err)
+	}
+	return b
+}
+
+// killable is a state that stops hearing its client when the process is killed.
+type killable struct {
+	State
+	mu     sync.Mutex
+	killed bool
+}
+
+var errKilled = errors.New("killed")
+
+func (k *killable) Commit(c *Change) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.killed {
+		return errKilled
+	}
+	return k.State.Commit(c)
+}
+
+func (k *killable) kill() {
+	k.mu.Lock()
+	k.killed = true
+	k.mu.Unlock()
+}
+
+func TestNothingIsLostAndNothingComesTwiceWhateverHappens(t *testing.T) {
+	for range 12 {
+		seed := rand.Uint64()
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { runModel(t, seed) })
+		})
+	}
+}
+
+func runModel(t *testing.T, seed uint64) {
+	r := rand.New(rand.NewPCG(seed, 2))
+	s := &modelServer{r: rand.New(rand.NewPCG(seed, 3)), t: t, incarnation: 1, taken: map[uint64]string{}}
+	f := newFake(t)
+	served := make(chan struct{})
+	stop := make(chan struct{})
+	go func() {
+		defer close(served)
+		for {
+			select {
+			case conn := <-f.conns:
+				s.connection(conn)
+			case <-stop:
+				return
+			}
+		}
+	}()
+	state := NewMemoryState()
+	app := &modelApp{t: t, kept: map[uint64]int{}, killedRuns: map[int]bool{}}
+	for run := 0; ; run++ {
+		if run > 2000 {
+			t.Fatalf("sent %d, kept %d after %d runs", app.sent, len(app.kept), run)
+		}
+		k := &killable{State: state}
+		c, err := Dial(t.Context(), "fake", WithUser(testUser), WithDialer(f.dial), WithState(k), WithOfflineStart(), WithEventBuffer(1+r.IntN(20)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		finished := app.live(c, r, run)
+		if finished {
+			closeClient(t, c)
+			break
+		}
+		if r.IntN(2) == 0 {
+			app.killedRuns[run] = true
+			k.kill()
+			_ = c.Close()
+		} else {
+			closeClient(t, c)
+		}
+	}
+	close(stop)
+	<-served
+	app.check(s)
+}
+
+type modelApp struct {
+	t          *testing.T
+	sent       int
+	kept       map[uint64]int // id -> run in which it was shown
+	killedRuns map[int]bool
+}
+
+// live is one process: it sends and keeps for a random time, or until everything is through.
+func (a *modelApp) live(c *Client, r *rand.Rand, run int) (finished bool) {
+	life := time.NewTimer(time.Duration(r.IntN(20_000)) * time.Millisecond)
+	defer life.Stop()
+	write := time.NewTicker(time.Duration(1+r.IntN(200)) * time.Millisecond)
+	defer write.Stop()
+	for {
+		select {
+		case <-life.C:
+			return false
+		case <-write.C:
+			if a.sent < modelMessages {
+				id, err := c.Send(a.t.Context(), testPeer, fmt.Append(nil, a.sent+1))
+				if err != nil || id != uint64(a.sent+1) {
+					a.t.Fatalf("Send %d: id %d, %v", a.sent+1, id, err)
+				}
+				a.sent++
+			} else if len(a.kept) == modelMessages && c.Outstanding() == 0 {
+				return true
+			}
+		case ev, open := <-c.Events():
+			if !open {
+				a.t.Fatalf("the client ended: %v", c.Err())
+			}
+			if m, ok := ev.(Message); ok {
+				a.keep(c, m, run)
+			}
+		}
+	}
+}
+
+func (a *modelApp) keep(c *Client, m Message, run int) {
+	if before, twice := a.kept[m.ID]; twice && !a.killedRuns[before] {
+		a.t.Errorf("message %d shown in run %d and again in run %d", m.ID, before, run)
+	}
+	if string(m.Payload) != fmt.Sprint(m.ID) {
+		a.t.Errorf("message %d carries %q", m.ID, m.Payload)
+	}
+	a.kept[m.ID] = run
+	if err := c.Ack(m); err != nil {
+		a.t.Errorf("Ack: %v", err)
+	}
+}
+
+func (a *modelApp) check(s *modelServer) {
+	for i := uint64(1); i <= modelMessages; i++ {
+		if s.taken[i] != fmt.Sprint(i) {
+			a.t.Errorf("the server has %q for message %d", s.taken[i], i)
+		}
+	}
+	if len(s.taken) != modelMessages || len(a.kept) != modelMessages {
+		a.t.Errorf("%d taken, %d kept, want %d", len(s.taken), len(a.kept), modelMessages)
+	}
+}
