@@ -17,17 +17,32 @@ type inbox struct {
 	external atomic.Int64 // bytes of Reactor.Post that wait; raised with the lock held
 }
 
-// put hands a parcel in and returns an empty one. ring: the loop must be woken.
+// put hands a parcel in and returns an empty one. ring: the loop must be woken. While the loop is behind, the bytes of a
+// small parcel join those of the same sender before it, so that the number of parcels does not grow with the turns.
 func (in *inbox) put(p *parcel) (empty *parcel, ring bool) {
 	in.mu.Lock()
-	in.queue = append(in.queue, p)
-	empty = in.empty()
+	if last := in.last(p.from); last != nil && len(last.buf)+len(p.buf) <= parcelBytesJoined {
+		last.buf = append(last.buf, p.buf...)
+		p.buf = p.buf[:0]
+		empty = p
+	} else {
+		in.queue = append(in.queue, p)
+		empty = in.empty()
+	}
 	ring = !in.waits.Load()
 	if ring {
 		in.waits.Store(true)
 	}
 	in.mu.Unlock()
 	return empty, ring
+}
+
+// last is the newest parcel when it comes from that sender, else nil. Called with the lock held.
+func (in *inbox) last(from int) *parcel {
+	if n := len(in.queue); n > 0 && in.queue[n-1].from == from {
+		return in.queue[n-1]
+	}
+	return nil
 }
 
 // empty is a spare parcel or a new one. Called with the lock held.
@@ -51,10 +66,8 @@ func (in *inbox) post(msg []byte, bytesMax int64) (ring bool, err error) {
 	case in.external.Load()+size > bytesMax:
 		return false, ErrInboxFull
 	}
-	var p *parcel
-	if n := len(in.queue); n > 0 && in.queue[n-1].from < 0 && len(in.queue[n-1].buf) < parcelBytesKept/2 {
-		p = in.queue[n-1]
-	} else {
+	p := in.last(-1)
+	if p == nil || len(p.buf)+len(msg) > parcelBytesJoined {
 		p = in.empty()
 		p.from = -1
 		in.queue = append(in.queue, p)

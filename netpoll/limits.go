@@ -60,10 +60,12 @@ const (
 	inboxHardFactor = 4
 	// MessageBytesMax bounds one message; a larger one is refused with ErrMessageTooLarge.
 	MessageBytesMax = 16 << 20
+	// parcelBytesJoined is how far parcels of one sender are joined while the receiver is behind; then a new one begins.
+	parcelBytesJoined = 64 << 10
 	// parcelBytesKept: a parcel that has grown larger is left to the collector when it is empty.
-	parcelBytesKept = 256 << 10
+	parcelBytesKept = 128 << 10
 	// parcelsKept is how many empty parcels an inbox keeps for its senders; more are left to the collector.
-	parcelsKept = 64
+	parcelsKept = 128
 )
 
 // Memory of a loop.
