@@ -1,0 +1,18 @@
+package model
+
+// The model's limits are small, so that every one of them is reached in most schedules.
+const (
+	devices       = 3 // each a user's device 0; its home is loop number % loops
+	loops         = 2
+	windowEntries = 3 // un-acked mailbox entries of a session; over it the mailbox waits
+	uplinkWindow  = 4 // un-ticked SENDs of a client; over it the client waits
+	mailboxMax    = 5 // messages of one mailbox, in some schedules fewer; over it a SEND is rejected
+	rejectionsMax = 5 // rejections of one mailbox, those that SENDs on their way may become included; over it SENDs wait
+	receiptsMax   = 4 // receipts of one mailbox; over it a receipt is dropped
+	creditMax     = 4 // SENDs on their way from one loop to another; over it the frame waits
+	stormSteps    = 600
+	messagesMax   = 40  // of one schedule
+	restartsMax   = 3   // of one schedule
+	livesMax      = 10  // of one schedule
+	calmRounds    = 120 // until everything must have been delivered
+)

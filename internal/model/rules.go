@@ -1,0 +1,67 @@
+package model
+
+// Rule is a set of delivery rules.
+type Rule uint32
+
+// The rules. The comment of each says what happens without it.
+const (
+	PersistBeforeAck      Rule = 1 << iota // the client acknowledges what it has in memory only
+	PersistBeforeSend                      // a SEND leaves before the outbox and the generation are persisted
+	DedupeBySeq                            // the client takes entries that it already has
+	DedupeByStream                         // the client takes ids that it already has
+	GenerationInStream                     // a stream is named by the sender's device alone
+	SeenBelowLast                          // every id below the last one of its stream counts as a duplicate
+	UplinkMark                             // a SEND that comes again is routed again
+	ContiguousMark                         // the mark is the highest SEND that is done
+	StoredRejection                        // a rejection is told once and not kept
+	RejectionWithMark                      // a rejection is kept before the mark has passed the SENDs below it
+	RejectionReserved                      // SENDs are taken without room for their rejections
+	IgnoreAfterRefusal                     // SENDs behind a refused one are taken
+	RefuseBeforeRouting                    // the recipient's loop refuses for a while, too
+	FullBeforeTick                         // a full mailbox drops what was ticked
+	ResendAboveUpHigh                      // the client sends each SEND once
+	RedeliverWindow                        // what was pushed to an earlier session is not pushed again
+	WindowLimit                            // everything that waits is pushed at once
+	ClientClearsLast                       // the client keeps `last` when the server has lost its data
+	ServerAdoptsMark                       // the server that lost its data starts each mark at zero
+	GenerationByData                       // the first generation of a device is always 1
+	GenerationsRegistered                  // a new generation is the current one's successor, adopted or not
+	AdoptOverAdopted                       // a generation of older data can take the place of one given out since
+	RegistrationToken                      // a first HELLO that comes late registers once more
+	SessionFencing                         // the mailbox listens to replaced sessions
+	ReturnAfterReplaced                    // a client that was told that it is replaced does not come back
+	ruleEnd
+)
+
+// AllRules is every rule.
+const AllRules = ruleEnd - 1
+
+var ruleNames = [...]string{
+	"persist before ack", "persist before send", "dedupe by seq", "dedupe by stream", "generation in stream",
+	"seen ids below the last", "uplink mark", "contiguous mark", "stored rejection", "rejection with the mark",
+	"room reserved for rejections", "ignore after refusal", "refuse before routing", "full refused before the tick",
+	"resend above upHigh", "redeliver the un-acked window", "window limit",
+	"client clears last", "server adopts the mark", "first generation from the data", "generations counted where given",
+	"adopt over adopted only", "registration token", "replaced session fencing", "return after replaced",
+}
+
+// Rules lists the rules one by one.
+func Rules() []Rule {
+	var l []Rule
+	for r := Rule(1); r < ruleEnd; r <<= 1 {
+		l = append(l, r)
+	}
+	return l
+}
+
+// String names the first rule of the set.
+func (r Rule) String() string {
+	for i, name := range ruleNames {
+		if r&(1<<i) != 0 {
+			return name
+		}
+	}
+	return "no rule"
+}
+
+func (r Rule) has(one Rule) bool { return r&one != 0 }

@@ -1,0 +1,203 @@
+package model
+
+// partKind is the kind of a message between loops.
+type partKind uint8
+
+const (
+	attach partKind = iota + 1
+	attached
+	toSession
+	uplink
+	detach
+	route
+	stored
+	rejected
+	refusedLate // only without RefuseBeforeRouting
+	delivered   // the second tick on its way to the sender
+)
+
+// part is any message between loops; each kind uses some of the fields.
+type part struct {
+	kind     partKind
+	dev      int // whose mailbox it goes to; attached, toSession: whose session
+	from     int // route, delivered: the other device
+	gen      uint32
+	first    uint64 // cseq or range
+	last     uint64
+	msg      int
+	nonce    int
+	c        *conn
+	f        frame
+	closeNow bool
+}
+
+// session is the server's end of a connection.
+type session struct {
+	dev, loop int
+	nonce     int
+	state     sessionState
+}
+
+type sessionState uint8
+
+const (
+	handshaking sessionState = iota
+	attaching
+	logged
+	closed
+)
+
+// server is everything that a loss of data takes away, and the number of the data.
+type server struct {
+	inc    uint32
+	nonces int
+	queues [loops][loops][]part
+	local  []part // of the event that runs; drained before it ends
+	boxes  [devices]mailbox
+}
+
+func home(dev int) int { return dev % loops }
+
+// post sends a message to a loop: at the end of this event when it is our own, else through the queue.
+func (w *world) post(from, to int, p part) {
+	if from == to {
+		w.srv.local = append(w.srv.local, p)
+		return
+	}
+	w.srv.queues[from][to] = append(w.srv.queues[from][to], p)
+}
+
+// settle runs what the event has posted to its own loop.
+func (w *world) settle(loop int) {
+	for len(w.srv.local) > 0 {
+		w.handle(loop, pop(&w.srv.local))
+	}
+}
+
+// credit says whether one more SEND may travel.
+func (w *world) credit(from, to int) bool {
+	if from == to {
+		return true
+	}
+	n := 0
+	for _, p := range w.srv.queues[from][to] {
+		if p.kind == route || p.kind == uplink {
+			n++
+		}
+	}
+	return n < creditMax
+}
+
+// travel moves the first message of a queue.
+func (w *world) travel(from, to int) bool {
+	if len(w.srv.queues[from][to]) == 0 {
+		return false
+	}
+	w.handle(to, pop(&w.srv.queues[from][to]))
+	w.settle(to)
+	return true
+}
+
+func (w *world) handle(loop int, p part) {
+	box := &w.srv.boxes[p.dev]
+	switch p.kind {
+	case attach:
+		box.attach(p)
+	case attached, toSession:
+		w.sessionTakes(p)
+	case uplink:
+		box.uplink(p.nonce, p.f, true)
+	case detach:
+		if box.listensTo(p.nonce) {
+			box.conn = nil
+		}
+	case route:
+		box.take(p)
+	case stored, rejected, refusedLate:
+		box.settled(p)
+	case delivered:
+		box.takeReceipt(p)
+	}
+}
+
+// read lets the session take the next frame of a connection; it says whether something happened.
+func (w *world) read(c *conn) bool {
+	s := &c.s
+	if len(c.up) == 0 || s.state == closed {
+		if !c.cut || c.eof {
+			return false
+		}
+		c.eof = true
+		w.end(c)
+		w.settle(s.loop)
+		return true
+	}
+	f := c.up[0]
+	switch {
+	case f.kind == hello:
+		w.srv.nonces++
+		s.nonce, s.state = w.srv.nonces, attaching
+		w.post(s.loop, home(s.dev), part{kind: attach, dev: s.dev, nonce: s.nonce, c: c, f: f})
+	case s.state != logged:
+		return false
+	case s.loop == home(s.dev):
+		if !w.srv.boxes[s.dev].uplink(s.nonce, f, false) {
+			return false // not consumed: it comes again
+		}
+	case f.kind == send && !w.credit(s.loop, home(s.dev)):
+		return false
+	default:
+		w.post(s.loop, home(s.dev), part{kind: uplink, dev: s.dev, nonce: s.nonce, f: f})
+	}
+	pop(&c.up)
+	w.settle(s.loop)
+	return true
+}
+
+// end closes the session and lets the mailbox know.
+func (w *world) end(c *conn) {
+	s := &c.s
+	if s.state == attaching || s.state == logged {
+		w.post(s.loop, home(s.dev), part{kind: detach, dev: s.dev, nonce: s.nonce})
+	}
+	s.state = closed
+}
+
+// sessionTakes is what the mailbox wants written.
+func (w *world) sessionTakes(p part) {
+	if p.c.s.state == closed {
+		return
+	}
+	if p.kind == attached {
+		p.c.s.state = logged
+	}
+	p.c.toClient(p.f)
+	if p.closeNow {
+		w.end(p.c)
+		p.c.cut = true
+	}
+}
+
+// restart loses everything but the number of the data, which becomes another one.
+func (w *world) restart() {
+	for i := range w.srv.boxes {
+		for _, e := range w.srv.boxes[i].entries {
+			if e.f.kind != receipt {
+				m := &w.msgs[e.f.msg]
+				m.excused, m.stored, m.rejected = true, false, false
+			}
+		}
+	}
+	for i := range w.msgs {
+		m := &w.msgs[i]
+		m.again = m.again || m.storedInc != 0 || m.refusedForGood
+	}
+	for _, c := range w.conns {
+		w.cutAt(c)
+		c.up, c.eof, c.s.state = nil, true, closed
+	}
+	w.srv = server{inc: w.srv.inc + 1, nonces: w.srv.nonces}
+	for i := range w.srv.boxes {
+		w.srv.boxes[i].w, w.srv.boxes[i].dev = w, i
+	}
+}
