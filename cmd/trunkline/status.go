@@ -17,7 +17,7 @@ import (
 const (
 	// statusTimeout is how long a server may take to answer: loops have half a second, the rest is loopback.
 	statusTimeout = 5 * time.Second
-	// statusBytesMax bounds the answer: 255 loops take a tenth of it.
+	// statusBytesMax bounds the answer: 256 loops take a tenth of it.
 	statusBytesMax = 4 << 20
 )
 
