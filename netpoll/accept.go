@@ -14,24 +14,19 @@ type acceptor struct {
 	number  int  // of the listener
 	deal    bool // hand connections to the loop with the fewest; else keep them
 	waiting bool // the backlog may hold more
-	retryAt int64
-	backoff int64 // milliseconds, 0: none
+	// unwatched: the poller has refused the socket, add it again.
+	unwatched bool
+	retryAt   int64 // on the loop's monotonic clock: not before
+	backoff   int64 // milliseconds, 0: none
 }
 
 // The tag of an acceptor has generation 0, which no connection has, and its place in l.acceptors, from 1.
 func (l *Loop) acceptorTag(i int) uint64 { return uint64(connID(l.index, 0, uint32(i+1))) }
 
 // addAcceptor starts accepting from a listening socket, which the loop owns from now on.
-func (l *Loop) addAcceptor(a *acceptor) error {
-	i := len(l.acceptors)
+func (l *Loop) addAcceptor(a *acceptor) {
 	l.acceptors = append(l.acceptors, a)
-	if err := l.poller.Add(a.fd, l.acceptorTag(i)); err != nil {
-		_ = unix.Close(a.fd)
-		a.fd = -1
-		return err
-	}
-	a.waiting = true
-	return nil
+	a.waiting, a.unwatched = true, true
 }
 
 // closeAcceptors closes the sockets of one listener, or of all with -1.
@@ -44,13 +39,25 @@ func (l *Loop) closeAcceptors(number int) {
 	}
 }
 
-// acceptorReady notes an event of a listening socket.
-func (l *Loop) acceptorReady(place uint32) {
-	if i := int(place) - 1; i >= 0 && i < len(l.acceptors) && l.acceptors[i].fd >= 0 {
-		l.acceptors[i].waiting = true
+// acceptorReady notes an event of a listening socket. One that the system would not watch is watched anew after a pause.
+func (l *Loop) acceptorReady(place uint32, ev Events) {
+	i := int(place) - 1
+	if i < 0 || i >= len(l.acceptors) || l.acceptors[i].fd < 0 {
+		l.meters[meterStaleEvents]++
 		return
 	}
-	l.meters[meterStaleEvents]++
+	a := l.acceptors[i]
+	a.waiting = true
+	if ev&EventRefused != 0 {
+		a.unwatched = true
+		a.pause(l.mono)
+	}
+}
+
+// pause keeps the acceptor quiet for a while, each time longer until it has accepted again.
+func (a *acceptor) pause(now int64) {
+	a.backoff = min(max(2*a.backoff, acceptBackoffMin), acceptBackoffMax)
+	a.retryAt = now + a.backoff
 }
 
 // acceptorsBusy says whether a backlog may hold more and nothing forbids to look.
@@ -76,10 +83,18 @@ func (l *Loop) acceptorsDue() int64 {
 
 // serveAcceptors accepts what waits.
 func (l *Loop) serveAcceptors() {
-	for _, a := range l.acceptors {
-		if a.waiting && a.retryAt <= l.mono {
-			l.acceptSome(a)
+	for i, a := range l.acceptors {
+		if !a.waiting || a.retryAt > l.mono {
+			continue
 		}
+		if a.unwatched {
+			if err := l.poller.Add(a.fd, l.acceptorTag(i)); err != nil {
+				a.pause(l.mono)
+				continue
+			}
+			a.unwatched = false
+		}
+		l.acceptSome(a)
 	}
 }
 
@@ -119,8 +134,7 @@ func (l *Loop) acceptFailed(a *acceptor, err error) bool {
 	default: // ECONNABORTED, and network errors of the new connection, which accept(2) of Linux passes on
 		return true
 	}
-	a.backoff = min(max(2*a.backoff, acceptBackoffMin), acceptBackoffMax)
-	a.retryAt = l.mono + a.backoff
+	a.pause(l.mono)
 	return false
 }
 

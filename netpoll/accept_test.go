@@ -287,3 +287,35 @@ func TestRestartOnTheSamePort(t *testing.T) {
 		}
 	})
 }
+
+func TestListenerThatIsNotWatchedIsAddedAgain(t *testing.T) {
+	fake := NewFakePoller()
+	now := time.Now()
+	g := newIdleRig(t, Config{
+		Loops: 1, NewPoller: func(int) (Poller, error) { return fake, nil }, Now: func() time.Time { return now },
+	}, nil)
+	_, err := g.r.Listen(ListenConfig{Addr: "127.0.0.1:0"})
+	must(t, err)
+	l := g.r.loops[0]
+	fd := l.acceptors[0].fd
+	fake.FailAdd(fd, unix.ENOMEM)
+	if fake.Step(driver{l}); fake.Watched() != 0 {
+		t.Fatal("watched in spite of the failure")
+	}
+	for turn := range 3 {
+		now = now.Add(acceptBackoffMax * time.Millisecond)
+		if next := fake.Step(driver{l}); next != PollBlock || fake.Tag(fd) == 0 {
+			t.Fatalf("turn %d: next %d, tag %x", turn, next, fake.Tag(fd))
+		}
+		if turn == 0 {
+			must(t, fake.Remove(fd))
+			fake.Push(FakeEvent{Tag: l.acceptorTag(0), Events: EventRefused})
+			if fake.Step(driver{l}); fake.Tag(fd) != 0 {
+				t.Error("added again without a pause")
+			}
+		}
+	}
+	if d := l.acceptorsDue(); d != never {
+		t.Errorf("an acceptor with an empty backlog is due at %d", d)
+	}
+}

@@ -5,6 +5,7 @@ package netpoll
 import (
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"runtime"
 	"runtime/debug"
@@ -12,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // BenchmarkCrossLoopMessage sends messages of 64 bytes to another loop, a burst each turn, and reports the CPU of the whole
@@ -80,23 +83,53 @@ func BenchmarkEcho(b *testing.B) {
 		for _, flight := range []int{1, 16} {
 			b.Run(fmt.Sprintf("%s/inflight=%d", kind, flight), func(b *testing.B) {
 				g := newRig(b, Config{Poller: kind, Loops: 1}, echo)
-				c := g.dial()
-				_ = c.SetDeadline(time.Time{})
-				piece := make([]byte, 64)
-				buf := make([]byte, 64*flight)
-				b.ReportAllocs()
-				b.ResetTimer()
-				for n := 0; n < b.N; n += flight {
-					for range flight {
-						_, err := c.Write(piece)
-						must(b, err)
-					}
-					_, err := io.ReadFull(c, buf)
-					must(b, err)
-				}
+				benchPings(b, g.dial(), flight)
 			})
 		}
 	}
+}
+
+// benchPings sends 64 bytes back and forth, so many at a time, and reports the CPU of both ends for each.
+func benchPings(b *testing.B, c net.Conn, flight int) {
+	_ = c.SetDeadline(time.Time{})
+	piece := make([]byte, 64)
+	buf := make([]byte, 64*flight)
+	b.ReportAllocs()
+	b.ResetTimer()
+	cpu := processCPU()
+	for n := 0; n < b.N; n += flight {
+		for range flight {
+			if _, err := c.Write(piece); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if _, err := io.ReadFull(c, buf); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(processCPU()-cpu)/float64(b.N), "cpu-ns/op")
+	b.StopTimer()
+}
+
+// BenchmarkSocketCalls compares the raw calls of the hot path with those of x/sys, which tell the scheduler.
+func BenchmarkSocketCalls(b *testing.B) {
+	x, y := socketPair(b)
+	defer closeFD(b, x)
+	defer closeFD(b, y)
+	buf := make([]byte, 64)
+	run := func(name string, write func() bool, read func() bool) {
+		b.Run(name, func(b *testing.B) {
+			cpu := processCPU()
+			for range b.N {
+				if !write() || !read() {
+					b.Fatal("the bytes did not come at once")
+				}
+			}
+			b.ReportMetric(float64(processCPU()-cpu)/float64(b.N), "cpu-ns/op")
+		})
+	}
+	run("raw", func() bool { _, e := writeSocket(y, buf); return e == 0 }, func() bool { n, _ := readSocket(x, buf); return n > 0 })
+	run("xsys", func() bool { _, e := unix.Write(y, buf); return e == nil }, func() bool { n, _ := unix.Read(x, buf); return n > 0 })
 }
 
 // BenchmarkIdleConnectionMemory reports the resident memory of one idle connection as the slope between 5,000 and 15,000;

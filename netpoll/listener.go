@@ -64,11 +64,7 @@ func (r *Reactor) Listen(cfg ListenConfig) (*Listener, error) {
 		}
 		ln.loops = append(ln.loops, loop)
 		a := &acceptor{fd: fd, number: ln.number, deal: !cfg.ReusePort}
-		r.onLoop(loop, func(l *Loop) {
-			if err := l.addAcceptor(a); err != nil {
-				r.cfg.Logger.Error("netpoll: watch listener", "listener", a.number, "error", err)
-			}
-		})
+		r.onLoop(loop, func(l *Loop) { l.addAcceptor(a) })
 	}
 	return ln, nil
 }

