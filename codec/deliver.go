@@ -28,9 +28,9 @@ const (
 // ParseDeliver reads a DELIVER. Ext and Blob alias the frame.
 // Errors: ErrKind, ErrFlags, ErrBodyLength, ErrValue (seq 0 without FlagNoStore, or with it another), ErrExt,
 // ErrExtCritical, ErrBlobTooLarge. Allocates nothing.
-func ParseDeliver(f Frame) (v Deliver, err error) {
-	if err = f.is(KindDeliver, deliverFlags); err != nil {
-		return v, err
+func ParseDeliver(f Frame) (Deliver, error) {
+	if err := f.is(KindDeliver, deliverFlags); err != nil {
+		return Deliver{}, err
 	}
 	fixed := deliverBytes
 	if f.Flags&FlagGroup != 0 {
@@ -38,30 +38,35 @@ func ParseDeliver(f Frame) (v Deliver, err error) {
 	}
 	ext, blob, err := splitTail(f.Flags, f.Body, fixed)
 	if err != nil {
-		return v, err
+		return Deliver{}, err
 	}
 	if len(blob) > BlobBytesMax {
-		return v, ErrBlobTooLarge
+		return Deliver{}, ErrBlobTooLarge
 	}
 	b := f.Body[:deliverBytes]
 	seq := binary.BigEndian.Uint64(b)
 	if (seq == 0) != (f.Flags&FlagNoStore != 0) {
-		return v, ErrValue
+		return Deliver{}, ErrValue
 	}
-	v.Seq = seq
-	v.From = binary.BigEndian.Uint64(b[8:])
-	v.Device = b[16]
-	v.Kind = b[17]
-	v.Gen = binary.BigEndian.Uint16(b[18:])
-	v.ID = binary.BigEndian.Uint64(b[20:])
-	v.TimeSec = binary.BigEndian.Uint32(b[28:])
-	v.Flags = f.Flags &^ FlagExt
-	if fixed > deliverBytes {
-		v.Group = binary.BigEndian.Uint64(f.Body[deliverBytes:])
-		v.GroupSeq = binary.BigEndian.Uint64(f.Body[deliverBytes+8:])
+	var group, groupSeq uint64
+	if f.Flags&FlagGroup != 0 {
+		group = binary.BigEndian.Uint64(f.Body[deliverBytes:])
+		groupSeq = binary.BigEndian.Uint64(f.Body[deliverBytes+8:])
 	}
-	v.Ext, v.Blob = ext, blob
-	return v, nil
+	return Deliver{
+		Seq:      seq,
+		From:     binary.BigEndian.Uint64(b[8:]),
+		Device:   b[16],
+		Kind:     b[17],
+		Gen:      binary.BigEndian.Uint16(b[18:]),
+		ID:       binary.BigEndian.Uint64(b[20:]),
+		TimeSec:  binary.BigEndian.Uint32(b[28:]),
+		Flags:    f.Flags &^ FlagExt,
+		Group:    group,
+		GroupSeq: groupSeq,
+		Ext:      ext,
+		Blob:     blob,
+	}, nil
 }
 
 // AppendDeliver adds a DELIVER frame to dst: 35 bytes and the blob without group fields and extensions.

@@ -42,12 +42,20 @@ func LookupToken(text string) (Token, bool) {
 // String is the token's text; empty for a code that the dictionary does not have.
 func (t Token) String() string {
 	switch {
-	case t >= tagPageMin<<8 && int(t)-tagPageMin<<8 < len(dictionary.doubles):
+	case !t.known():
+		return ""
+	case t >= tagPageMin<<8:
 		return dictionary.doubles[int(t)-tagPageMin<<8]
-	case t > 0 && int(t) <= len(dictionary.singles):
-		return dictionary.singles[t-1]
 	}
-	return ""
+	return dictionary.singles[t-1]
+}
+
+// known says whether the dictionary has the code.
+func (t Token) known() bool {
+	if t >= tagPageMin<<8 {
+		return int(t)-tagPageMin<<8 < len(dictionary.doubles)
+	}
+	return t > 0 && int(t) <= len(dictionary.singles)
 }
 
 func appendToken(dst []byte, t Token) []byte {

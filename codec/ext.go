@@ -57,10 +57,10 @@ func splitTail(flags Flags, body []byte, fixed int) (ext Ext, tail []byte, err e
 	if len(body) < fixed {
 		return nil, nil, ErrBodyLength
 	}
-	if flags&FlagExt == 0 {
-		return nil, body[fixed:], nil
+	if flags&FlagExt != 0 {
+		return splitExt(body[fixed:])
 	}
-	return splitExt(body[fixed:])
+	return nil, body[fixed:], nil
 }
 
 func splitExt(b []byte) (ext Ext, tail []byte, err error) {

@@ -86,7 +86,7 @@ type shape struct {
 
 const (
 	extBlockBytesMax = 2 + ExtBytesMax // with its u16 total
-	bodyBytesMax     = FrameBytesMax - headBytes - 1
+	bodyBytesMax     = FrameBytesMax - LengthPrefixBytesMax - headBytes
 )
 
 // shapes is indexed by Kind. Kinds that are not known have the zero shape.
@@ -134,18 +134,6 @@ func checkHead(kind Kind, flags Flags, bodyLen int) error {
 		return ErrBodyLength
 	}
 	return nil
-}
-
-// frameBytes is the length of a whole frame with that body.
-func frameBytes(bodyLen int) int {
-	length := bodyLen + headBytes
-	switch {
-	case length < 1<<7:
-		return 1 + length
-	case length < 1<<14:
-		return 2 + length
-	}
-	return 3 + length
 }
 
 // appendHead adds prefix, type and flags for a body of bodyLen bytes, which the caller then adds.

@@ -49,7 +49,7 @@ func AppendNode(dst []byte, v *Node) ([]byte, error) {
 	}
 	extLen, flag := extSize(v.Ext)
 	bodyLen := nodeBytes + extLen + len(v.Body)
-	if frameBytes(bodyLen) > FrameBytesMax {
+	if bodyLen > bodyBytesMax {
 		return dst, ErrFrameTooLarge
 	}
 	dst = appendHead(dst, KindNode, flags|flag, bodyLen)

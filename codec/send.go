@@ -106,7 +106,7 @@ func AppendSend(dst []byte, v *Send) ([]byte, error) {
 	}
 	extLen, flag := extSize(v.Ext)
 	bodyLen := sendBytes + extLen + len(v.Parts)
-	if frameBytes(bodyLen) > FrameBytesMax {
+	if bodyLen > bodyBytesMax {
 		return dst, ErrFrameTooLarge
 	}
 	dst = appendHead(dst, KindSend, flags|flag, bodyLen)

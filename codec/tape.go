@@ -238,10 +238,10 @@ func (t *Tape) parseScalar(tag byte) error {
 }
 
 func (t *Tape) pushToken(code Token) error {
-	if code.String() == "" {
+	if !code.known() {
 		return ErrNodeTag
 	}
-	return t.push(item{kind: ValueToken, num: uint64(code)})
+	return t.push(ValueToken, uint64(code), 0, 0)
 }
 
 func (t *Tape) pushNumber(kind ValueKind, size int) error {
@@ -256,7 +256,7 @@ func (t *Tape) pushNumber(kind ValueKind, size int) error {
 		return ErrNodeForm
 	}
 	t.pos += size
-	return t.push(item{kind: kind, num: num})
+	return t.push(kind, num, 0, 0)
 }
 
 // pushBytes reads a length of lenBytes bytes and the bytes.
@@ -283,15 +283,18 @@ func (t *Tape) pushBytes(lenBytes int) error {
 	}
 	off := t.pos + lenBytes
 	t.pos = off + size
-	return t.push(item{kind: ValueBytes, off: uint32(off), size: uint32(size)})
+	return t.push(ValueBytes, 0, off, size)
 }
 
-func (t *Tape) push(it item) error {
-	if len(t.items) >= NodeItemsMax {
+// push adds a value. Its fields come one by one: an item copied through memory costs more than the parsing.
+func (t *Tape) push(kind ValueKind, num uint64, off, size int) error {
+	n := len(t.items)
+	if n >= NodeItemsMax {
 		return ErrNodeLimit
 	}
-	it.next = uint32(len(t.items) + 1)
-	t.items = append(t.items, it)
+	t.items = append(t.items, item{})
+	it := &t.items[n]
+	it.kind, it.num, it.off, it.size, it.next = kind, num, uint32(off), uint32(size), uint32(n+1)
 	return nil
 }
 
@@ -299,7 +302,7 @@ func (t *Tape) openItem(kind ValueKind, depth int) (at int, err error) {
 	if depth > NodeDepthMax {
 		return 0, ErrNodeLimit
 	}
-	return len(t.items), t.push(item{kind: kind})
+	return len(t.items), t.push(kind, 0, 0, 0)
 }
 
 func (t *Tape) takeByte() (byte, error) {
