@@ -146,21 +146,35 @@ func (w *waker) close() bool {
 	return first
 }
 
-// leaseRenewal is how often a loop that blocks gives its processor up for a moment, half of what Go's monitor allows.
+// leaseWindow is how often a loop that blocks may give its processor up for a moment: half of what Go's monitor allows.
+// leaseSleeps is how many sleeps in that time make a loop busy enough for it.
 //
-// The monitor takes the processor away from a goroutine that was scheduled 10 ms ago and sits in a system call; for a
+// The monitor takes the processor away from a goroutine that was scheduled 10 ms ago and sits in a system call. For a
 // loop that is every sleep, and each wake-up then fights for a processor and rouses other threads. A runtime.Gosched
-// starts a new 10 ms. At each sleep it would cost as much as it saves, because it rouses a thread itself.
-// Measured in docs/adr/0001: 42 % of the CPU of a loop that just blocks, at 2,000 messages/s.
-const leaseRenewal = 5 * time.Millisecond
+// starts a new 10 ms. At each sleep it would cost as much as it saves, because it rouses a thread itself; and a loop
+// that often sleeps for longer than 10 ms is better off without, because the monitor stays awake until the lease has
+// run out. docs/adr/0001 has the figures.
+const (
+	leaseWindow = 5 * time.Millisecond
+	leaseSleeps = 4
+)
 
-// lease keeps a loop's processor its own while it sleeps for less than 10 ms.
-type lease struct{ renewed time.Time }
+// lease keeps a busy loop's processor its own while it sleeps for less than 10 ms.
+type lease struct {
+	since  time.Time // begin of the window
+	sleeps int       // in the window
+}
 
 // renew is called before each blocking call.
 func (l *lease) renew() {
-	if now := time.Now(); now.Sub(l.renewed) > leaseRenewal {
-		l.renewed = now
+	l.sleeps++
+	now := time.Now()
+	elapsed := now.Sub(l.since)
+	if elapsed < leaseWindow {
+		return
+	}
+	if l.sleeps >= leaseSleeps && elapsed <= 2*leaseWindow {
 		runtime.Gosched()
 	}
+	l.since, l.sleeps = now, 0
 }

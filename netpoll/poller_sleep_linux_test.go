@@ -3,12 +3,15 @@ package netpoll
 import (
 	"bufio"
 	"fmt"
+	"math/rand/v2"
+	"net"
 	"os"
 	"os/exec"
 	"runtime"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -211,6 +214,14 @@ func BenchmarkPollerSleepServer(b *testing.B) {
 	f := strings.Split(spec, " ")
 	loops, _ := strconv.Atoi(f[1])
 	conns, _ := strconv.Atoi(f[2])
+	if name, ok := strings.CutSuffix(f[0], sparePart); ok {
+		f[0] = name
+		runtime.GOMAXPROCS(loops + 1)
+	}
+	if kind, ok := strings.CutPrefix(f[0], "reactor-"); ok {
+		sleepReactor(b, kind, loops, conns)
+		sleepAnswer()
+	}
 	ln, addr, err := sleepListen()
 	if err != nil {
 		b.Fatal(err)
@@ -237,6 +248,11 @@ func BenchmarkPollerSleepServer(b *testing.B) {
 		}()
 	}
 	fmt.Println("ready")
+	sleepAnswer()
+}
+
+// sleepAnswer tells the client what this process has used, as often as it asks, and ends the process with the client.
+func sleepAnswer() {
 	in := bufio.NewScanner(os.Stdin)
 	for in.Scan() {
 		var ru syscall.Rusage
@@ -245,6 +261,49 @@ func BenchmarkPollerSleepServer(b *testing.B) {
 	}
 	os.Exit(0)
 }
+
+// sleepLoop echoes through the whole path of a loop: accept, OnData, Send, one write a turn.
+type sleepLoop struct {
+	Handler // the methods that are not called here
+	l       *Loop
+	opened  *atomic.Int64
+}
+
+func (h *sleepLoop) OnOpen(ConnID, OpenInfo) { h.opened.Add(1) }
+
+func (h *sleepLoop) OnData(id ConnID, b []byte) int {
+	_ = h.l.Send(id, b)
+	return len(b)
+}
+
+func (h *sleepLoop) OnHalfClose(id ConnID)       { h.l.Close(id) }
+func (h *sleepLoop) OnWritable(ConnID)           {}
+func (h *sleepLoop) OnClose(ConnID, CloseReason) {}
+func (h *sleepLoop) OnTick()                     {}
+
+func sleepReactor(b *testing.B, kind string, loops, conns int) {
+	b.Helper()
+	var opened atomic.Int64
+	r, err := New(Config{Loops: loops, Poller: kind}, func(l *Loop) Handler { return &sleepLoop{l: l, opened: &opened} })
+	if err != nil {
+		b.Fatal(err)
+	}
+	ln, err := r.Listen(ListenConfig{Addr: "127.0.0.1:0", Backlog: 1024})
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := r.Start(); err != nil {
+		b.Fatal(err)
+	}
+	fmt.Printf("port %d\n", ln.Addr().(*net.TCPAddr).Port)
+	for opened.Load() < int64(conns) {
+		time.Sleep(time.Millisecond)
+	}
+	fmt.Println("ready")
+}
+
+// sparePart behind a name: the server runs with one processor more than it has loops.
+const sparePart = "+spare"
 
 // rawIO behind a name: the echo reads and writes by raw calls.
 const rawIO = "+rawio"
@@ -403,6 +462,12 @@ func sleepLoads() []sleepLoad {
 		{"paced", 1, 1000, sleepPaced(500 * time.Microsecond)},
 		{"paced-2loops", 2, 1000, sleepPaced(500 * time.Microsecond)},
 		{"sparse", 1, 1000, sleepPaced(20 * time.Millisecond)},
+		{"random-100", 1, 1000, sleepRandom(100)},
+		{"random-200", 1, 1000, sleepRandom(200)},
+		{"random-400", 1, 1000, sleepRandom(400)},
+		{"random-800", 1, 1000, sleepRandom(800)},
+		{"random-2000", 1, 1000, sleepRandom(2000)},
+		{"random-8000", 1, 1000, sleepRandom(8000)},
 		{"full-1", 1, 100, func(c *sleepChild, d time.Duration) int { return sleepFull(c, d, 1) }},
 		{"full-16", 1, 100, func(c *sleepChild, d time.Duration) int { return sleepFull(c, d, 16) }},
 	}
@@ -410,13 +475,25 @@ func sleepLoads() []sleepLoad {
 
 // sleepPaced sends messages at a steady pace, by the clock, each on the next connection, and takes echoes as they come.
 func sleepPaced(every time.Duration) func(c *sleepChild, d time.Duration) int {
-	return func(c *sleepChild, d time.Duration) int { return sleepPace(c, d, every) }
+	return func(c *sleepChild, d time.Duration) int {
+		return sleepPace(c, int(d/every), func() time.Duration { return every })
+	}
 }
 
-func sleepPace(c *sleepChild, d, every time.Duration) int {
+// sleepRandom sends so many messages a second at random distances, as many independent users would.
+func sleepRandom(rate float64) func(c *sleepChild, d time.Duration) int {
+	return func(c *sleepChild, d time.Duration) int {
+		dice := rand.New(rand.NewPCG(1, 2))
+		return sleepPace(c, int(rate*d.Seconds()), func() time.Duration {
+			return time.Duration(dice.ExpFloat64() / rate * float64(time.Second))
+		})
+	}
+}
+
+func sleepPace(c *sleepChild, total int, gap func() time.Duration) int {
 	msg, buf := make([]byte, sleepMessage), make([]byte, 64<<10)
 	events := make([]unix.EpollEvent, 64)
-	got, total := 0, int(d/every)
+	got := 0
 	var at unix.Timespec
 	_ = unix.ClockGettime(unix.CLOCK_MONOTONIC, &at)
 	take := func(wait int) {
@@ -427,7 +504,7 @@ func sleepPace(c *sleepChild, d, every time.Duration) int {
 		}
 	}
 	for i := range total {
-		at = unix.NsecToTimespec(at.Nano() + int64(every))
+		at = unix.NsecToTimespec(at.Nano() + int64(gap()))
 		for unix.ClockNanosleep(unix.CLOCK_MONOTONIC, unix.TIMER_ABSTIME, &at, nil) == unix.EINTR {
 		}
 		_, _ = unix.Write(c.fds[i%len(c.fds)], msg)
@@ -494,6 +571,8 @@ func BenchmarkPollerSleep(b *testing.B) {
 	for _, n := range names[1:] {
 		names = append(names, n+rawIO)
 	}
+	names = append(names, "reactor-"+PollerNative, "reactor-"+PollerGnet,
+		"a-block"+sparePart, PollerNative+rawIO+sparePart, "reactor-"+PollerNative+sparePart, "reactor-"+PollerGnet+sparePart)
 	rounds := sleepSetting("SLEEP_ROUNDS", 5)
 	d := time.Duration(sleepSetting("SLEEP_SECONDS", 1)) * time.Second
 	for _, load := range sleepLoads() {
