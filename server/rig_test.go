@@ -268,6 +268,7 @@ func (w *wire) expectClosed() {
 			if errors.Is(err, os.ErrDeadlineExceeded) {
 				w.t.Fatalf("user %d: the server keeps the connection open", w.user)
 			}
+			_ = w.conn.Close() // the server waits for our end, too
 			return
 		}
 	}
