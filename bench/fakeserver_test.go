@@ -30,6 +30,7 @@ type fakeSession struct {
 	conn net.Conn
 	user uint64
 	seq  uint64
+	wait uint64 // the cseq that was refused for a while: later ones are ignored until it returns
 }
 
 // startFakeServer listens on loopback until the test ends.
@@ -123,8 +124,13 @@ func (s *fakeServer) frame(one *fakeSession, f codec.Frame) error {
 }
 
 func (s *fakeServer) send(one *fakeSession, v *codec.Send) error {
+	if one.wait != 0 && v.Cseq != one.wait {
+		return nil
+	}
+	one.wait = 0
 	s.count++
 	if s.count == s.refuse {
+		one.wait = v.Cseq
 		return s.write(one, must(codec.AppendError(nil, &codec.Error{Code: codec.CodeServerFull, Ref: v.Cseq, RetryAfterMs: 5})))
 	}
 	to := s.sessions[v.To]

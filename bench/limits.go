@@ -66,6 +66,8 @@ const (
 	settleEvery  = 200 * time.Millisecond
 	settleSame   = 5
 	settleWithin = 32 << 10
+	// settleRounds is how many times at least a server collects its garbage before its memory counts.
+	settleRounds = 3
 	// childLineBytesMax bounds one line of a child's control protocol: an encoded histogram fits.
 	childLineBytesMax = 256 << 10
 	// logTailBytesMax is what is kept of a server's output to explain a failed start.

@@ -178,8 +178,8 @@ func pairsOn(l, pairs, loops int) int { return (pairs - l + loops - 1) / loops }
 func (r *messageRun) logIn(ctx context.Context) error {
 	clk, first := newClock(), firstUser()
 	sessions := 2 * r.cfg.Pairs
-	if u, _, err := r.target.settled(ctx); err == nil {
-		r.out.RSSEmptyBytes = u.RSSBytes
+	if bytes, _, err := r.target.collected(ctx); err == nil {
+		r.out.RSSEmptyBytes = bytes
 	}
 	f, err := newFleet(r.target.addr, r.cfg.Loops, sessions, func(f *fleet, l *netpoll.Loop) netpoll.Handler {
 		sl := newSessionLoop(f, l, clk, first)
@@ -206,9 +206,9 @@ func (r *messageRun) logIn(ctx context.Context) error {
 		return err
 	}
 	r.out.LoginsPerSecond = round(float64(sessions)/time.Since(began).Seconds(), 0)
-	if u, _, err := r.target.settled(ctx); err == nil {
-		r.out.RSSLoggedInBytes = u.RSSBytes
-		r.report.RSSBytesPerSession = ptr(round(float64(u.RSSBytes-r.out.RSSEmptyBytes)/float64(sessions), 1))
+	if bytes, _, err := r.target.collected(ctx); err == nil {
+		r.out.RSSLoggedInBytes = bytes
+		r.report.RSSBytesPerSession = ptr(round(float64(bytes-r.out.RSSEmptyBytes)/float64(sessions), 1))
 	}
 	return nil
 }
@@ -264,8 +264,8 @@ func (r *messageRun) measure(ctx context.Context) error {
 	if err := r.drain(ctx); err != nil {
 		return err
 	}
-	if u, _, err := r.target.settled(ctx); err == nil {
-		r.out.RSSEndBytes = u.RSSBytes
+	if bytes, _, err := r.target.collected(ctx); err == nil {
+		r.out.RSSEndBytes = bytes
 	}
 	return nil
 }

@@ -204,28 +204,51 @@ func (s *target) usage(ctx context.Context) (usage, error) {
 	return u, err
 }
 
-// settled asks the server to collect its garbage and waits until its memory stands still.
+// settled asks the server to collect its garbage and waits until its memory stands still, again and again until two
+// rounds agree (a server that is not our own gets a fixed number of rounds): the runtime gives freed pages back by and by, in the background, and pauses for seconds in between.
 func (s *target) settled(ctx context.Context) (usage, bool, error) {
-	for range 2 { // the second collects what the first one's finalizers let go of
-		if _, err := s.get(ctx, "/debug/pprof/heap?gc=1"); err != nil {
+	var last int64
+	deadline := time.Now().Add(settleTimeout)
+	for round := 1; ; round++ {
+		bytes, steady, err := s.collected(ctx)
+		if err != nil {
 			return usage{}, false, err
 		}
+		same := steady && (s.own == nil || bytes-last < settleWithin && last-bytes < settleWithin)
+		if late := time.Now().After(deadline); same && round >= settleRounds || late {
+			u, err := s.usage(ctx)
+			u.RSSBytes = bytes
+			return u, !late, err
+		}
+		last = bytes
 	}
-	bytes, steady, err := steadyBytes(ctx, func() (int64, error) { return s.resident(ctx) })
-	if err != nil {
-		return usage{}, false, err
-	}
-	u, err := s.usage(ctx)
-	u.RSSBytes = bytes
-	return u, steady, err
 }
 
-// resident reads the server's memory. Not through /status where that can be helped: answering it costs the server memory.
-func (s *target) resident(ctx context.Context) (int64, error) {
-	if s.own != nil {
+// collected is one round of settled.
+func (s *target) collected(ctx context.Context) (bytes int64, steady bool, err error) {
+	if s.admin == "" {
+		return 0, false, errUnmeasured
+	}
+	for range 2 { // the second collects what the first one's finalizers let go of
+		if _, err := s.get(ctx, "/debug/pprof/heap?gc=1"); err != nil {
+			return 0, false, err
+		}
+	}
+	if s.own == nil {
+		return s.lookOnce(ctx)
+	}
+	return steadyBytes(ctx, func() (int64, error) {
 		bytes, _, err := residentBytes(s.own.Process.Pid)
 		return bytes, err
+	})
+}
+
+// lookOnce reads the memory of a server that is not the run's own, after a while. Answering /status costs that server
+// memory, so that asking until nothing moves would never end.
+func (s *target) lookOnce(ctx context.Context) (bytes int64, steady bool, err error) {
+	if err := sleep(ctx, settleSame*settleEvery); err != nil {
+		return 0, false, err
 	}
 	u, err := s.usage(ctx)
-	return u.RSSBytes, err
+	return u.RSSBytes, true, err
 }
