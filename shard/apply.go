@@ -41,18 +41,12 @@ func (s *Shard) applySession(now int64, conn Conn, p *session) {
 	for _, peer := range out.unsubscribe {
 		s.unsubscribe(p, peer)
 	}
-	subs := p.subs
-	if out.forget {
-		p.subs = 0
-	}
 	if out.free {
 		s.sessions.Clear(conn.slot())
 		s.stats.Sessions--
 	}
 	s.applyPosts()
-	if out.forget {
-		s.forget(conn, subs)
-	}
+	s.forget(conn, out.forget)
 	slow := false
 	if b := out.output(); len(b) > 0 && !out.free {
 		slow = s.host.Send(conn, b) != nil

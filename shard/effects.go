@@ -43,7 +43,7 @@ type effects struct {
 	redeliver   bool   // ... in the next turn, without waiting for input
 	subscribe   []uint64
 	unsubscribe []uint64
-	forget      bool // all subscriptions
+	forget      uint32 // 0, or the first of the subscriptions to end
 
 	// Of a mailbox.
 	ticking  bool // put it on the list of those that owe a first tick
@@ -73,7 +73,7 @@ func (out *effects) reset() {
 	out.timerMs = -1
 	out.moveTo = -1
 	out.close, out.free, out.leave, out.redeliver = false, false, false, false
-	out.subscribe, out.unsubscribe, out.forget = out.subscribe[:0], out.unsubscribe[:0], false
+	out.subscribe, out.unsubscribe, out.forget = out.subscribe[:0], out.unsubscribe[:0], 0
 	out.ticking, out.starved, out.presence = false, false, presenceSame
 	out.hold, out.release = out.hold[:0], 0
 }

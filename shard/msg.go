@@ -66,7 +66,7 @@ const messageBytes = 66
 //
 // hint is the addressed mailbox's index, so that the table of users need not be asked; in a route or receipt it is that of
 // the peer, which the answer takes back. A receipt with seq 0 wants no answer. from is the loop that a message came
-// from: known by the receiver, never encoded.
+// from and tries how often it has crashed a step: both known here only, never encoded.
 type message struct {
 	kind       messageKind
 	device     uint8
@@ -74,6 +74,7 @@ type message struct {
 	flags      codec.Flags
 	code       uint8
 	parts      uint8
+	tries      uint8
 	gen        uint16
 	peerGen    uint16
 	hint       uint32

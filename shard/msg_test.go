@@ -25,7 +25,7 @@ func wholeMessage() message {
 
 func TestMessageSurvivesTheWayBetweenLoops(t *testing.T) {
 	want := wholeMessage()
-	if v := reflect.ValueOf(want); v.NumField() != 18 {
+	if v := reflect.ValueOf(want); v.NumField() != 19 {
 		t.Errorf("message has %d fields: does the codec carry all of them?", v.NumField())
 	}
 	for kind := msgAttach; kind < msgKindEnd; kind++ {

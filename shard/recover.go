@@ -33,7 +33,7 @@ func (s *Shard) recoverOnce(now int64) (done bool) {
 	case doingSession:
 		s.crashSession(now, d)
 	case doingMailbox:
-		s.crashMailbox(now, d)
+		s.crashMailbox(d)
 	case doingUser:
 		s.crashUser()
 	}
@@ -70,34 +70,46 @@ func (s *Shard) crashUser() {
 	}
 }
 
-// crashMailbox answers for a mailbox that could not, so that nobody waits for ever.
-func (s *Shard) crashMailbox(now int64, d doing) {
+// crashMailbox answers for a mailbox that could not, so that nobody waits for ever. What others have decided (the fate of a
+// cseq, a receipt, a farewell) is told once more before it is given up: the fault may have been the moment's.
+func (s *Shard) crashMailbox(d doing) {
 	index := s.mailboxEv.index
 	m := s.mailboxes.At(index)
 	m.flags &^= flagTicking | flagStarved // it may be on a list once more: that does no harm
+	s.rebuild(index)
 	s.out.reset()
-	switch {
+	switch kind := s.current.kind; {
 	case d.event != evMessage:
 		m.expel(&s.out)
-	case s.current.kind == msgAttach:
+	case kind == msgAttach:
 		answerSession(&s.current, msgRefused, &s.out).code = uint8(codec.CodeCrashed)
-	case s.current.kind == msgDetach:
+	case kind == msgSend, kind == msgRead, kind == msgAck:
+		m.expel(&s.out)
+	case s.current.tries == 0:
+		s.current.tries++
+		s.local = append(s.local, s.current)
+	default:
+		s.giveUp(m)
+	}
+	s.applyPosts()
+}
+
+// giveUp ends a message that has crashed its mailbox twice.
+func (s *Shard) giveUp(m *mailbox) {
+	switch s.current.kind {
+	case msgDetach:
 		if s.current.conn == m.conn {
 			m.state, m.conn, m.loop = mailboxOffline, 0, 0
 		}
-	case s.current.kind == msgStored, s.current.kind == msgRejected:
+	case msgStored, msgRejected:
 		m.settleBlind(&s.current)
 		m.expel(&s.out) // the next SUCCESS tells the mark
-	case s.current.kind == msgReceipt:
+	case msgReceipt:
 		s.stats.ReceiptsDropped++
 		if s.current.seq != 0 {
 			answer(&s.current, msgStored, &s.out)
 		}
-	default:
-		m.expel(&s.out)
 	}
-	s.applyPosts()
-	s.rebuild(index)
 }
 
 // expel ends the attached session.

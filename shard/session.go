@@ -331,10 +331,8 @@ func (s *session) letGo(now int64, out *effects) {
 	}
 	m := s.toMailbox(out, msgDetach)
 	m.timeSec = uint32(now / 1000)
-	if s.subs != 0 {
-		out.forget = true
-		s.subsCount = 0
-	}
+	out.forget = s.subs
+	s.subs, s.subsCount = 0, 0
 }
 
 // toMailbox posts a message to the session's mailbox.

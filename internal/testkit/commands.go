@@ -118,7 +118,6 @@ func (s *script) world(args []string) []string {
 		}
 	}
 	s.options.Config = func(c *shard.Config) {
-		c.Queue = &FaultyQueue{Queue: c.Queue}
 		for k, v := range named {
 			if f := fields[k]; f != nil {
 				f(c, int64(s.number(v)))
@@ -343,7 +342,7 @@ func (s *script) panic(args []string) []string {
 			}
 		}
 	default:
-		l.Queue.(*FaultyQueue).Arm(call)
+		l.Queue.Arm(call)
 	}
 	return nil
 }

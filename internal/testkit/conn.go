@@ -68,7 +68,7 @@ func (c *Conn) piece(w *World) int {
 		n = min(n, c.pieces[0])
 		c.pieces = c.pieces[1:]
 	case w.opts.Chaos:
-		n = min(n, w.Random.IntN(chunkBytesMax))
+		n = min(n, w.Random.IntN(1<<w.Random.IntN(chunkBitsMax)+1))
 	}
 	return n
 }

@@ -9,6 +9,7 @@ const (
 	inboxHardFactor = 4
 	// outboundBytesDefault is how much output may wait on a connection before Send refuses.
 	outboundBytesDefault = 1 << 20
-	// chunkBytesMax is the largest piece that a connection delivers at once when chance rules.
-	chunkBytesMax = 64
+	// chunkBitsMax is the length, in bits, of the largest piece that a connection delivers at once when chance rules. All
+	// lengths of numbers are equally likely, so single bytes come as often as kilobytes.
+	chunkBitsMax = 14
 )

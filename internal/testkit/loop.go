@@ -19,7 +19,7 @@ type Loop struct {
 	w     *World
 	Index int
 	Shard *shard.Shard
-	Queue shard.Queue
+	Queue *FaultyQueue // what the shard's Config says, behind a fault that can be armed
 	// Hook, when set, runs before each call that the shard makes; a panic in it is a panic in the shard.
 	Hook func(call string)
 	// Panics is what came out of the shard.

@@ -180,6 +180,7 @@ func (l *Loop) start(incarnation uint64) {
 	if l.w.opts.Config != nil {
 		l.w.opts.Config(&cfg)
 	}
-	l.Queue = cfg.Queue
+	l.Queue = &FaultyQueue{Queue: cfg.Queue}
+	cfg.Queue = l.Queue
 	l.Shard = shard.New(cfg, l)
 }

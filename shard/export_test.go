@@ -1,0 +1,71 @@
+package shard
+
+import "fmt"
+
+// CheckQuiet says what a shard still holds on to when nothing is left to do.
+func (s *Shard) CheckQuiet() error {
+	switch {
+	case len(s.local) != 0 || s.localHead != 0:
+		return fmt.Errorf("%d local messages", len(s.local))
+	case len(s.out.scratch) != 0:
+		return fmt.Errorf("%d bytes of scratch", len(s.out.scratch))
+	case len(s.ticks) != 0 || len(s.starving) != 0 || len(s.due) != 0:
+		return fmt.Errorf("%d ticks, %d starving, %d due", len(s.ticks), len(s.starving), len(s.due))
+	case s.helds.Len() != 0:
+		return fmt.Errorf("%d held rejections", s.helds.Len())
+	}
+	for to := range s.backlog {
+		if s.backlog[to].waiting() {
+			return fmt.Errorf("a backlog to loop %d", to)
+		}
+	}
+	for _, first := range s.users {
+		for i := first; i != 0; {
+			m := s.mailboxes.At(i)
+			if m.inflight|m.done != 0 || m.held != 0 {
+				return fmt.Errorf("user %d: in flight %b, done %b, held %d", m.user, m.inflight, m.done, m.held)
+			}
+			if m.entries != 0 || m.notices != 0 || m.bytes != 0 || m.window != 0 || m.windowBytes != 0 {
+				return fmt.Errorf("user %d: %d messages, %d notices, %d bytes, window %d of %d bytes", m.user, m.entries,
+					m.notices, m.bytes, m.window, m.windowBytes)
+			}
+			i = m.next
+		}
+	}
+	if q := s.cfg.Queue.Stats(); q.Entries != 0 || q.PayloadBytes != 0 {
+		return fmt.Errorf("%d entries of %d bytes in the queue", q.Entries, q.PayloadBytes)
+	}
+	return nil
+}
+
+// CheckLists says whether the cells of presence are as many as the sessions and users need.
+func (s *Shard) CheckLists() error {
+	subs := 0
+	for slot := range s.slotsMax {
+		p := s.sessions.Peek(slot)
+		if p == nil {
+			continue
+		}
+		n := 0
+		for i := p.subs; i != 0; i = s.subs.At(i).next {
+			n++
+		}
+		if n != int(p.subsCount) {
+			return fmt.Errorf("session %x counts %d subscriptions and has %d", p.conn, p.subsCount, n)
+		}
+		subs += n
+	}
+	if subs != s.subs.Len() {
+		return fmt.Errorf("%d subscriptions of sessions, %d cells", subs, s.subs.Len())
+	}
+	watches := 0
+	for _, first := range s.watched {
+		for i := first; i != 0; i = s.watches.At(i).next {
+			watches++
+		}
+	}
+	if watches != s.watches.Len() {
+		return fmt.Errorf("%d watches of users, %d cells", watches, s.watches.Len())
+	}
+	return nil
+}

@@ -1,0 +1,310 @@
+package shard_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	"trunkline/codec"
+	"trunkline/internal/testkit"
+	"trunkline/shard"
+)
+
+// simulation is several people on three loops to whom everything happens that a network and a telephone can do. The seed
+// decides; a seed that fails is run again with -run 'TestSimulation/seed_N'.
+type simulation struct {
+	t       *testing.T
+	w       *testkit.World
+	clients []*testkit.Client
+	shown   map[string]bool // texts that any life of a device has shown, with the device
+	texts   int
+	lossy   bool // devices forget, the server loses its data
+	faulty  bool // mailbox memory panics now and then
+	expect  map[string]message
+}
+
+// message is one text and whom it must reach.
+type message struct {
+	from *testkit.Client
+	life int
+	cseq uint64
+	fate *testkit.Fate
+}
+
+const (
+	simulatedTurns = 600
+	restTurnsMax   = 5_000
+)
+
+func TestSimulation(t *testing.T) {
+	seeds := 24
+	if testing.Short() {
+		seeds = 6
+	}
+	for seed := range uint64(seeds) {
+		t.Run(fmt.Sprintf("seed_%d", seed), func(t *testing.T) { simulate(t, seed) })
+	}
+}
+
+// Fresh seeds each time: `go test ./shard -run Fresh -count 100`.
+func TestSimulationFresh(t *testing.T) {
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	simulate(t, seed)
+}
+
+func simulate(t *testing.T, seed uint64) {
+	stay := seed%2 == 1
+	s := &simulation{t: t, lossy: seed%3 == 2, faulty: seed%5 >= 3, shown: map[string]bool{}, expect: map[string]message{}}
+	s.w = testkit.NewWorld(testkit.Options{
+		Loops: 3, Seed: seed, Chaos: true, StayPut: stay, InboxBytesMax: 100_000,
+		Config: func(c *shard.Config) {
+			c.MailboxEntriesMax, c.MailboxBytesMax = 40, 1<<20
+			c.StoreBytesMax = 20_000
+			c.KeepaliveMs, c.AckTimeoutMs = 20_000, 10_000
+		},
+	})
+	for i := range 6 {
+		s.clients = append(s.clients, testkit.NewClient(s.w, 1001+uint64(i), 0))
+	}
+	s.clients = append(s.clients, testkit.NewClient(s.w, 1001, 1))
+	for _, c := range s.clients {
+		c.Connect()
+	}
+	for range simulatedTurns {
+		s.something()
+		s.w.Turn()
+		s.look()
+	}
+	s.comeToRest()
+	s.check()
+	if t.Failed() {
+		t.Logf("seed %d, stay %v, lossy %v, faulty %v", seed, stay, s.lossy, s.faulty)
+	}
+}
+
+// chance is true once in n times.
+func (s *simulation) chance(n int) bool { return s.w.Random.IntN(n) == 0 }
+
+// something happens to everybody.
+func (s *simulation) something() {
+	for _, c := range s.clients {
+		s.happen(c)
+		s.behave(c, 1+s.w.Random.IntN(8))
+	}
+	if s.chance(4) {
+		s.w.Now += int64(s.w.Random.IntN(500))
+	}
+	if s.lossy && s.chance(300) {
+		s.restart()
+	}
+	if s.faulty && s.chance(20) {
+		calls := []string{"append", "append", "scan", "drop", "last", "replace"}
+		s.w.Loops[s.w.Random.IntN(3)].Queue.Arm(calls[s.w.Random.IntN(len(calls))])
+	}
+}
+
+// happen is what the world does to a client.
+func (s *simulation) happen(c *testkit.Client) {
+	peer := s.clients[s.w.Random.IntN(len(s.clients))].User
+	switch n := s.w.Random.IntN(200); {
+	case n < 40:
+		s.send(c, peer, 0)
+	case n < 43:
+		s.send(c, peer, codec.FlagNoStore)
+	case n < 50:
+		c.Read()
+	case n < 52:
+		c.Crash()
+	case n < 53:
+		c.Compete()
+	case n < 55:
+		c.Subscribe(peer, 1001)
+	case n < 57:
+		c.Typing(peer)
+	case n < 60 && s.lossy && s.chance(20):
+		c.Forget()
+	}
+	if !c.Connected() && s.chance(20) {
+		c.Connect()
+	}
+}
+
+// behave is what a client does of itself, more or less promptly.
+func (s *simulation) behave(c *testkit.Client, n int) {
+	c.Take()
+	c.Keep(n)
+	if s.chance(3) {
+		c.Ack()
+	}
+	c.Push(n)
+}
+
+// send has a client write a text that nobody has written before.
+func (s *simulation) send(c *testkit.Client, to uint64, flags codec.Flags) {
+	if c.Kept.Gen == 0 {
+		return
+	}
+	devices := []uint8{0}
+	switch {
+	case to == 1001 && s.chance(2):
+		devices = []uint8{0, 1}
+	case s.chance(100):
+		devices = []uint8{0, 9} // there is none: rejected
+	}
+	if s.chance(100) {
+		to = 0 // nobody
+	}
+	s.texts++
+	text := fmt.Sprintf("%d", s.texts)
+	if s.chance(20) {
+		text += string(make([]byte, s.w.Random.IntN(10_000)))
+	}
+	cseq := c.Kept.Next
+	c.Send(to, text, flags, devices...)
+	if flags == 0 {
+		s.expect[text] = message{from: c, life: c.Lives, cseq: cseq, fate: c.Kept.Sent[cseq]}
+	}
+}
+
+// look notes what screens show.
+func (s *simulation) look() {
+	for _, c := range s.clients {
+		for _, m := range c.Screen {
+			s.shown[on(c.User, c.Device, m.Text)] = true
+		}
+	}
+}
+
+func on(user uint64, device uint8, text string) string {
+	return fmt.Sprintf("%d/%d %s", user, device, text)
+}
+
+// restart is a server that has lost its data: what it had ticked and not delivered may be gone.
+func (s *simulation) restart() {
+	s.look()
+	for text, m := range s.expect {
+		if m.fate.Ticked {
+			delete(s.expect, text)
+		}
+	}
+	s.w.Restart(1000 + s.w.Random.Uint64N(1000))
+}
+
+// comeToRest lets everybody finish: nothing breaks any more.
+func (s *simulation) comeToRest() {
+	for range restTurnsMax {
+		idle := true
+		for _, c := range s.clients {
+			if !c.Connected() {
+				c.Connect()
+			}
+			c.Take()
+			c.Keep(1_000)
+			c.Ack()
+			c.Push(1_000)
+			idle = idle && c.Idle()
+		}
+		s.w.Turn()
+		s.look()
+		if idle {
+			s.w.Run()
+			if s.w.Stats().QueueEntries == 0 {
+				return
+			}
+		}
+		s.w.Now += 20
+	}
+	for _, c := range s.clients {
+		s.t.Logf("user %d/%d: %v", c.User, c.Device, c)
+	}
+	s.t.Fatalf("no rest: %+v", s.w.Stats())
+}
+
+func (s *simulation) check() {
+	for _, c := range s.clients {
+		for _, f := range c.Faults {
+			s.t.Error(f)
+		}
+		s.checkScreen(c)
+	}
+	for text, m := range s.expect {
+		s.checkMessage(text, m)
+	}
+	for i, l := range s.w.Loops {
+		if err := l.Shard.CheckQuiet(); err != nil {
+			s.t.Errorf("loop %d: %v", i, err)
+		}
+		if err := l.Shard.CheckLists(); err != nil {
+			s.t.Errorf("loop %d: %v", i, err)
+		}
+		if len(l.Panics) > 0 && !s.faulty {
+			s.t.Errorf("loop %d: %v", i, l.Panics)
+		}
+	}
+	st := s.w.Stats()
+	if st.MessagesLost != 0 || st.Unexpected != 0 {
+		s.t.Errorf("%+v", st)
+	}
+	s.t.Logf("%d texts, %d refusals, %d rejections, %d replaced, %d logins, %d dropped receipts, %d panics", s.texts, st.Refusals,
+		sum(st.Rejections[:]), st.Replaced, st.Logins, st.ReceiptsDropped, st.Panics)
+}
+
+func sum(n []uint64) (total uint64) {
+	for _, v := range n {
+		total += v
+	}
+	return total
+}
+
+// checkScreen: exactly once, and in the sender's order.
+func (s *simulation) checkScreen(c *testkit.Client) {
+	last := map[testkit.Stream]uint64{}
+	seen := map[string]bool{}
+	for _, m := range c.Screen {
+		if m.ID <= last[m.Stream] {
+			s.t.Errorf("user %d/%d: %d after %d of %+v", c.User, c.Device, m.ID, last[m.Stream], m.Stream)
+		}
+		last[m.Stream] = m.ID
+		if seen[m.Text] {
+			s.t.Errorf("user %d/%d: %.10q twice", c.User, c.Device, m.Text)
+		}
+		seen[m.Text] = true
+	}
+}
+
+// checkMessage: what is ticked was rejected, or has reached every device, and the sender knows it.
+func (s *simulation) checkMessage(text string, m message) {
+	if m.life != m.from.Lives && !m.fate.Ticked {
+		return // forgotten with its outbox
+	}
+	if !m.fate.Ticked {
+		s.t.Errorf("%.10q of %d was never ticked", text, m.from.User)
+		return
+	}
+	for _, device := range m.fate.Devices {
+		reached, rejected := s.shown[on(m.fate.To, device, text)], m.fate.Rejected != 0
+		switch {
+		case m.life != m.from.Lives && (reached || m.fate.To == 0):
+		case reached != rejected:
+		case reached && (s.lossy || s.faulty): // one device has it and the other could not take it; or the loss came between
+		default:
+			s.t.Errorf("%.10q of %d to %d/%d: shown %v, rejected %v", text, m.from.User, m.fate.To, device, reached, m.fate.Rejected)
+		}
+	}
+	if m.life == m.from.Lives && m.fate.Rejected == 0 && len(m.fate.Delivered) != len(m.fate.Devices) && !s.lossy {
+		s.t.Errorf("%.10q of %d: the second tick came from %v, not from all of %v", text, m.from.User,
+			slices.Collect(keys(m.fate.Delivered)), m.fate.Devices)
+	}
+}
+
+func keys(m map[uint8]bool) func(yield func(uint8) bool) {
+	return func(yield func(uint8) bool) {
+		for k := range m {
+			if !yield(k) {
+				return
+			}
+		}
+	}
+}
