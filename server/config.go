@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"trunkline/netpoll"
+	"trunkline/shard"
 )
 
 // Config is everything `trunkline serve` can set. The zero value of a field means its default.
@@ -45,6 +46,12 @@ type Config struct {
 	GCPercent int    `toml:"gc-percent"` // used by cmd: the collector belongs to the process
 
 	Logger *slog.Logger `toml:"-"` // default: nothing is logged
+	hooks  *hooks       // tests of this package only
+}
+
+// hooks are the places where tests put a fault in.
+type hooks struct {
+	queue func(shard.Queue) shard.Queue // stands before each loop's mailboxes
 }
 
 // AdminOff is the value of Config.Admin that means: no admin listener.

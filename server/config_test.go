@@ -153,6 +153,9 @@ func TestEverySettingHasAKey(t *testing.T) {
 	typ := reflect.TypeFor[Config]()
 	seen := map[string]bool{}
 	for i := range typ.NumField() {
+		if !typ.Field(i).IsExported() {
+			continue
+		}
 		key := typ.Field(i).Tag.Get("toml")
 		if key == "" || seen[key] {
 			t.Errorf("%s has the key %q: every setting needs one of its own", typ.Field(i).Name, key)

@@ -35,10 +35,12 @@ type loopReport struct {
 }
 
 // newLoopHandler builds the shard that l drives.
-func newLoopHandler(l *netpoll.Loop, cfg shard.Config, panics *panicCounter) *loopHandler {
+func newLoopHandler(l *netpoll.Loop, cfg shard.Config, panics *panicCounter, faults *hooks) *loopHandler {
 	h := &loopHandler{host: loopHost{l}, mailboxes: store.NewMailboxes(), panics: panics}
 	cfg.Loop = l.Index()
-	cfg.Queue = h.mailboxes
+	if cfg.Queue = shard.Queue(h.mailboxes); faults != nil {
+		cfg.Queue = faults.queue(h.mailboxes)
+	}
 	h.shard = shard.New(cfg, h.host)
 	return h
 }

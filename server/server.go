@@ -80,7 +80,7 @@ func (s *Server) build() error {
 	s.reactor, err = netpoll.New(netpoll.Config{
 		Loops: s.cfg.Loops, Poller: s.cfg.Poller, ConnectionsMax: s.cfg.MaxConnections, Logger: s.cfg.Logger,
 	}, func(l *netpoll.Loop) netpoll.Handler {
-		h := newLoopHandler(l, shards, s.panics)
+		h := newLoopHandler(l, shards, s.panics, s.cfg.hooks)
 		handlers = append(handlers, h)
 		return h
 	})
