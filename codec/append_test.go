@@ -166,3 +166,25 @@ func TestCodesSayWhatAClientDoes(t *testing.T) {
 		t.Error("names are wrong")
 	}
 }
+
+func TestALargerLimitCountsAsTheFrameLimit(t *testing.T) {
+	if _, _, err := Next([]byte{0xED, 0xFF, 0x03}, 1<<20); err != ErrFrameTooLarge {
+		t.Errorf("one byte above the limit: %v", err)
+	}
+}
+
+// Around 127 and 16,383 bytes the length prefix grows.
+func TestFramesOfEveryLengthHaveTheShortestPrefix(t *testing.T) {
+	blob := make([]byte, 17_000)
+	for _, around := range []int{1 << 7, 1 << 14} {
+		for size := around - 60; size < around+10; size++ {
+			b, err := AppendDeliver(nil, &Deliver{Seq: 1, Blob: blob[:size]})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, used, err := Next(b, FrameBytesMax); err != nil || used != len(b) {
+				t.Fatalf("a payload of %d bytes: used %d of %d, %v", size, used, len(b), err)
+			}
+		}
+	}
+}

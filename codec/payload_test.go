@@ -90,3 +90,19 @@ func TestExpandPayloadOfABombStaysSmall(t *testing.T) {
 		t.Fatalf("%d bytes, %v", len(out), err)
 	}
 }
+
+func TestCompressedIsAlwaysShorter(t *testing.T) {
+	n := 0
+	for same := range 400 { // noise whose beginning comes again: somewhere compression just pays, or just does not
+		payload := append(noise(128+same%20), noise(same/20+3)...)
+		if out, compressed := CompressPayload(nil, payload); compressed {
+			n++
+			if len(out) >= len(payload) {
+				t.Errorf("%d bytes became %d", len(payload), len(out))
+			}
+		}
+	}
+	if n == 0 {
+		t.Error("nothing was compressed")
+	}
+}

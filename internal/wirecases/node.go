@@ -10,9 +10,11 @@ import (
 )
 
 // deflated compresses as any client may: raw DEFLATE.
-func deflated(b []byte) []byte {
+func deflated(b []byte) []byte { return deflatedAt(flate.BestCompression, b) }
+
+func deflatedAt(level int, b []byte) []byte {
 	var out bytes.Buffer
-	w, err := flate.NewWriter(&out, flate.BestCompression)
+	w, err := flate.NewWriter(&out, level)
 	if err == nil {
 		_, err = w.Write(b)
 	}
@@ -144,6 +146,7 @@ func nodeDeflateCases() []Case {
 	}
 	return []Case{
 		refused("a compressed node of less than 512 bytes", deflated(largeNode(500)), codec.ErrNodeForm),
+		refused("a compressed node that is not shorter", deflatedAt(flate.NoCompression, largeNode(600)), codec.ErrNodeForm),
 		refused("a compressed node whose stream is cut", packed[:len(packed)-1], codec.ErrInflate),
 		refused("a byte behind the compressed node", append(packed[:len(packed):len(packed)], 0), codec.ErrInflate),
 		refused("a node that says it is compressed and is not", largeNode(600), codec.ErrInflate),
