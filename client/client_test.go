@@ -304,16 +304,23 @@ func TestAClientThatWasSentAwayStillReadsItsTicks(t *testing.T) {
 		p.write(codec.AppendGoAway(nil, &codec.GoAway{Code: codec.CodeDraining, RetryAfterMs: 1000}))
 		send(t, c, "b") // waits for the next connection
 		p.quiet(time.Second)
+		start := time.Now()
 		p.tick(1)
 		want[Tick](t, c)
-		if d := want[Disconnected](t, c); !errors.Is(d.Err, ErrDraining) { // goAwayLinger is over: the server never closed
-			t.Errorf("Disconnected is %+v", d)
+		if d := want[Disconnected](t, c); !errors.Is(d.Err, ErrDraining) || time.Since(start) != 0 {
+			t.Errorf("Disconnected %v after the last tick is %+v", time.Since(start), d)
 		}
 		p = f.accept()
 		p.hello()
 		p.success(welcome(1))
 		want[Connected](t, c)
 		p.expectSend(2)
+		start = time.Now()
+		p.write(codec.AppendGoAway(nil, &codec.GoAway{Code: codec.CodeDraining}))
+		want[Disconnected](t, c) // a tick that never comes holds nobody up for long
+		if d := time.Since(start); d != goAwayLinger {
+			t.Errorf("left after %v", d)
+		}
 		closeClient(t, c)
 	})
 }

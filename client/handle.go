@@ -164,7 +164,8 @@ func (c *Client) handleError(l *link, f codec.Frame) error {
 	return nil
 }
 
-// handleGoAway stops sending, and goes on reading what the server still has until it closes or goAwayLinger is over.
+// handleGoAway stops sending. The connection stays for the ticks that are missing, then the writer leaves; goAwayLinger
+// bounds that.
 func (c *Client) handleGoAway(l *link, f codec.Frame) error {
 	err := refusalOf(f)
 	away, ok := err.(*ServerError)
@@ -175,6 +176,7 @@ func (c *Client) handleGoAway(l *link, f codec.Frame) error {
 	defer c.mu.Unlock()
 	l.away = away
 	_ = l.conn.SetReadDeadline(c.cfg.now().Add(goAwayLinger))
+	c.poke()
 	return nil
 }
 

@@ -62,8 +62,8 @@ const (
 	// lazyCommitDelay is how long ticks and receipts may wait to share a commit with something urgent. They may be lost:
 	// the server repeats them.
 	lazyCommitDelay = 200 * time.Millisecond
-	// goAwayLinger is how long a client that was sent away goes on reading what the server still has for it.
-	goAwayLinger = 5 * time.Second
+	// goAwayLinger is how long a client that was sent away waits for ticks that are missing, and for the server to close.
+	goAwayLinger = 2 * time.Second
 	// closeLinger is how long Close waits for the server to take the last ACK and close its side.
 	closeLinger = 500 * time.Millisecond
 	// stateLockTimeout is how long OpenState waits for another process to let the file go.

@@ -1,6 +1,7 @@
 package client
 
 import (
+	"net"
 	"time"
 
 	"trunkline/codec"
@@ -71,10 +72,30 @@ func (w *writer) write() bool {
 	}
 	w.fill(l, now)
 	if len(w.buf) == 0 {
+		w.leave(l)
 		return false
 	}
 	w.flush(l, now)
 	return true
+}
+
+// leave closes this side of a connection that the server wants to be rid of, once no tick is missing and the server
+// knows what was acknowledged. The reader goes on until the server closes, for goAwayLinger at most.
+func (w *writer) leave(l *link) {
+	c := w.c
+	if l.away == nil || c.up.flying() > 0 || c.journal.urgent || c.journal.busy {
+		return
+	}
+	l.broken = l.away
+	closeWrite(l.conn)
+}
+
+// closeWrite says that nothing more will come; a connection that can't say so is closed.
+func closeWrite(conn net.Conn) {
+	half, ok := conn.(interface{ CloseWrite() error })
+	if !ok || half.CloseWrite() != nil {
+		_ = dropConn(conn)
+	}
 }
 
 // flush writes the buffer. The mutex is held, and let go during the write.
@@ -215,8 +236,5 @@ func (w *writer) finish() {
 		}
 	}
 	_ = l.conn.SetReadDeadline(now.Add(closeLinger))
-	half, ok := l.conn.(interface{ CloseWrite() error })
-	if !ok || half.CloseWrite() != nil {
-		_ = dropConn(l.conn)
-	}
+	closeWrite(l.conn)
 }
