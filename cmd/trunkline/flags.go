@@ -92,6 +92,10 @@ func usageError(name string, fs *flag.FlagSet, err error, stdout, stderr io.Writ
 // printFlags writes one flag a line, with two dashes and its default.
 func printFlags(w io.Writer, name string, fs *flag.FlagSet) {
 	fmt.Fprintf(w, "Usage: trunkline %s [flags]\n\n", name)
+	printFlagList(w, fs)
+}
+
+func printFlagList(w io.Writer, fs *flag.FlagSet) {
 	fs.VisitAll(func(f *flag.Flag) {
 		arg, usage := flag.UnquoteUsage(f)
 		head := "--" + f.Name

@@ -1,0 +1,155 @@
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"trunkline/client"
+	"trunkline/codec"
+	"trunkline/server"
+)
+
+// deviceOptions say which device of which user a command is, where its server is and where its state lives.
+type deviceOptions struct {
+	server string
+	state  string
+	user   userFlag
+	device deviceFlag
+}
+
+// add declares the flags that send, recv and chat share.
+func (o *deviceOptions) add(fs *flag.FlagSet) {
+	fs.Var(&o.user, "user", "log in as this `user` (a number of up to 18 digits)")
+	fs.Var(&o.device, "device", "`number` of this device, 0 to 255; one device is one process at a time")
+	fs.StringVar(&o.server, "server", server.DefaultConfig().Listen, "`address` of the server")
+	fs.StringVar(&o.state, "state", "", "`folder` for outbox and marks; the default is in your home directory")
+}
+
+// check is for what flag parsing alone does not see.
+func (o *deviceOptions) check() error {
+	if o.user == 0 {
+		return errors.New("--user says who you are and is required")
+	}
+	if _, _, err := net.SplitHostPort(o.server); err != nil {
+		return fmt.Errorf("--server %q is not host:port", o.server)
+	}
+	return nil
+}
+
+// open opens the state of this device at this server, making its folder (0700) and file (0600).
+func (o *deviceOptions) open() (client.State, error) {
+	folder := o.state
+	if folder == "" {
+		var err error
+		if folder, err = stateFolder(); err != nil {
+			return nil, err
+		}
+	}
+	folder = filepath.Join(folder, fileName(o.server))
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return nil, fmt.Errorf("make folder for the state: %w", err)
+	}
+	return client.OpenState(filepath.Join(folder, fmt.Sprintf("%d-%d.state", o.user, o.device)))
+}
+
+// stateFolder is where programs keep state for this user.
+func stateFolder() (string, error) {
+	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
+		return filepath.Join(dir, "trunkline"), nil
+	}
+	home, err := os.UserHomeDir()
+	if err != nil {
+		return "", fmt.Errorf("no folder for the state: %w; --state names one", err)
+	}
+	if runtime.GOOS == "darwin" {
+		return filepath.Join(home, "Library", "Application Support", "trunkline"), nil
+	}
+	return filepath.Join(home, ".local", "state", "trunkline"), nil
+}
+
+// fileName makes one path element of a server's address.
+func fileName(addr string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-':
+			return r
+		}
+		return '_'
+	}, addr)
+}
+
+// options are what Dial needs.
+func (o *deviceOptions) options(state client.State) []client.Option {
+	return []client.Option{client.WithUser(uint64(o.user)), client.WithDevice(uint8(o.device)), client.WithState(state)}
+}
+
+// userFlag is a user id on the command line; 0 is none.
+type userFlag uint64
+
+// String is the id in decimal, empty for none.
+func (u *userFlag) String() string {
+	if *u == 0 {
+		return ""
+	}
+	return strconv.FormatUint(uint64(*u), 10)
+}
+
+// Set takes 1 to 18 digits.
+func (u *userFlag) Set(s string) error {
+	n, err := strconv.ParseUint(s, 10, 64)
+	if err != nil || n == 0 || n > codec.UserMax {
+		return errors.New("a user is a number of up to 18 digits, not 0")
+	}
+	*u = userFlag(n)
+	return nil
+}
+
+// deviceFlag is a device number on the command line.
+type deviceFlag uint8
+
+// String is the number in decimal.
+func (d *deviceFlag) String() string { return strconv.Itoa(int(*d)) }
+
+// Set takes 0 to 255.
+func (d *deviceFlag) Set(s string) error {
+	n, err := strconv.ParseUint(s, 10, 8)
+	if err != nil {
+		return errors.New("a device is a number from 0 to 255")
+	}
+	*d = deviceFlag(n)
+	return nil
+}
+
+// talkError prints one line for a wrong flag, or the help that was asked for, and answers the exit code.
+func talkError(name, help string, fs *flag.FlagSet, err error, stdout, stderr io.Writer) int {
+	if !errors.Is(err, flag.ErrHelp) {
+		return usageError(name, fs, err, stdout, stderr)
+	}
+	fmt.Fprint(stdout, help, "\n")
+	printFlagList(stdout, fs)
+	return exitOK
+}
+
+// failed prints the one line of a command that could not do its work.
+func failed(name string, err error, stderr io.Writer) int {
+	hint := ""
+	switch {
+	case errors.Is(err, client.ErrStateInUse):
+		hint = "; one device is one process, --device names another"
+	case errors.Is(err, client.ErrGenerationStale), errors.Is(err, client.ErrStateBehind), errors.Is(err, client.ErrStateDamaged):
+		hint = "; remove its file below --state to register anew, or use another --device"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		hint = "; is a server running there? `trunkline serve` starts one"
+	}
+	fmt.Fprintf(stderr, "trunkline %s: %s%s\n", name, oneLine(err), hint)
+	return exitFailed
+}

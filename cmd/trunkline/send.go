@@ -1,0 +1,304 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os/signal"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+	"unicode/utf8"
+
+	"trunkline/client"
+)
+
+const sendHelp = `Usage: trunkline send --user ME --to YOU [flags] TEXT...
+       trunkline send --user ME --to YOU [flags] -        (the text comes from standard input)
+
+Sends one message and waits for its tick. Prints one line of JSON: id, from, to, text (or data, base64, for what is
+not UTF-8), tick (waiting, server, delivered or read: how far it came) and ts (unix seconds).
+Exit status: 0 the tick came, 1 rejected or another error, 2 wrong flags, 3 the tick did not come in time. A message that
+was not taken by the server stays in the outbox and leaves with the next command of this device.
+`
+
+// sendTimeout is the default of send --timeout.
+const sendTimeout = 30 * time.Second
+
+type sendOptions struct {
+	deviceOptions
+	to      userFlag
+	wait    tickFlag
+	timeout time.Duration
+	text    []byte
+}
+
+// runSend sends one message.
+func runSend(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	var o sendOptions
+	fs := o.flags()
+	if err := o.parse(fs, args, stdin); err != nil {
+		if errors.Is(err, errInput) {
+			return failed("send", err, stderr)
+		}
+		return talkError("send", sendHelp, fs, err, stdout, stderr)
+	}
+	ctx, stop := waitContext(o.timeout)
+	defer stop()
+	state, err := o.open()
+	if err != nil {
+		return failed("send", err, stderr)
+	}
+	code := o.run(ctx, state, stdout, stderr)
+	if err := state.Close(); err != nil && code == exitOK {
+		return failed("send", err, stderr)
+	}
+	return code
+}
+
+func (o *sendOptions) flags() *flag.FlagSet {
+	fs := flag.NewFlagSet("send", flag.ContinueOnError)
+	fs.SetOutput(io.Discard)
+	o.wait = tickFlag(client.TickServer)
+	o.add(fs)
+	fs.Var(&o.to, "to", "the `user` to send to")
+	fs.Var(&o.wait, "wait", "the `tick` to wait for: server, delivered or read")
+	fs.DurationVar(&o.timeout, "timeout", sendTimeout, "give up after this `time`; 0 waits for ever")
+	return fs
+}
+
+var (
+	errNoReceiver = errors.New("--to says whom to send to and is required")
+	errNoText     = errors.New("there is no text to send")
+	errInput      = errors.New("standard input")
+)
+
+// parse settles the flags and the text.
+func (o *sendOptions) parse(fs *flag.FlagSet, args []string, stdin io.Reader) error {
+	if err := fs.Parse(args); err != nil {
+		return err
+	}
+	if err := o.check(); err != nil {
+		return err
+	}
+	switch {
+	case o.to == 0:
+		return errNoReceiver
+	case o.timeout < 0:
+		return fmt.Errorf("--timeout %v is negative", o.timeout)
+	case fs.NArg() == 0:
+		return errNoText
+	case fs.NArg() == 1 && fs.Arg(0) == "-":
+		return o.readText(stdin)
+	}
+	if err := flagBehindText(fs, args); err != nil {
+		return err
+	}
+	o.text = []byte(strings.Join(fs.Args(), " "))
+	if len(o.text) == 0 {
+		return errNoText
+	}
+	return nil
+}
+
+// flagBehindText finds a flag that would be sent as text. Behind "--" everything is text.
+func flagBehindText(fs *flag.FlagSet, args []string) error {
+	if before := len(args) - fs.NArg() - 1; before >= 0 && args[before] == "--" {
+		return nil
+	}
+	i := slices.IndexFunc(fs.Args(), func(a string) bool {
+		name, _, _ := strings.Cut(strings.TrimLeft(a, "-"), "=")
+		return strings.HasPrefix(a, "-") && fs.Lookup(name) != nil
+	})
+	if i < 0 {
+		return nil
+	}
+	return fmt.Errorf("%s stands behind the text: flags come first, or put -- before the text", fs.Arg(i))
+}
+
+// readText takes the text from standard input. The line break that echo adds does not belong to a text.
+func (o *sendOptions) readText(stdin io.Reader) error {
+	b, err := io.ReadAll(io.LimitReader(stdin, client.PayloadBytesMax+2))
+	if err != nil {
+		return fmt.Errorf("%w: %w", errInput, err)
+	}
+	if utf8.Valid(b) {
+		b = bytes.TrimSuffix(b, []byte("\n"))
+	}
+	if len(b) > client.PayloadBytesMax {
+		return fmt.Errorf("%w: a message has at most %d bytes", errInput, client.PayloadBytesMax)
+	}
+	if len(b) == 0 {
+		return fmt.Errorf("%w: empty, there is no text to send", errInput)
+	}
+	o.text = b
+	return nil
+}
+
+// run sends and waits.
+func (o *sendOptions) run(ctx context.Context, state client.State, stdout, stderr io.Writer) int {
+	c, err := client.Dial(ctx, o.server, o.options(state)...)
+	if err != nil {
+		if code := interrupted(ctx, "send", fmt.Sprintf("no login at %s within %v; nothing was sent", o.server, o.timeout), stderr); code != exitOK {
+			return code
+		}
+		return failed("send", err, stderr)
+	}
+	id, err := c.Send(ctx, uint64(o.to), o.text)
+	var reached sendResult
+	if err == nil {
+		reached, err = o.await(ctx, c, id)
+		if werr := o.print(stdout, id, reached); werr != nil {
+			err = errors.Join(err, werr)
+		}
+	}
+	if cerr := c.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		return exitOK
+	}
+	if errors.Is(err, ctx.Err()) {
+		return interrupted(ctx, "send", o.explain(reached.level), stderr)
+	}
+	return failed("send", err, stderr)
+}
+
+// sendResult is how far the message came, and when.
+type sendResult struct {
+	level client.TickLevel
+	at    time.Time
+}
+
+// await follows the message until the tick that is waited for. Errors: a rejection's code, what ended the client, ctx's.
+func (o *sendOptions) await(ctx context.Context, c *client.Client, id uint64) (sendResult, error) {
+	r := sendResult{at: time.Now()}
+	for r.level < client.TickLevel(o.wait) {
+		select {
+		case ev, open := <-c.Events():
+			if !open {
+				return r, c.Err()
+			}
+			switch ev := ev.(type) {
+			case client.Tick:
+				mine := ev.Peer == uint64(o.to) || ev.Level == client.TickServer
+				if mine && ev.First <= id && id <= ev.Last && ev.Level > r.level {
+					r = sendResult{level: ev.Level, at: ev.Time}
+				}
+			case client.Rejected:
+				if ev.ID == id {
+					return r, fmt.Errorf("message %d rejected: %w", id, &client.ServerError{Code: ev.Code})
+				}
+			}
+		case <-ctx.Done():
+			return r, ctx.Err()
+		}
+	}
+	return r, nil
+}
+
+// explain says where a message is whose tick did not come in time.
+func (o *sendOptions) explain(reached client.TickLevel) string {
+	where := "the message stays in the outbox and leaves with the next command of this device"
+	switch reached {
+	case client.TickServer:
+		where = fmt.Sprintf("the server keeps the message for %d", o.to)
+	case client.TickDelivered:
+		where = fmt.Sprintf("%d has the message", o.to)
+	}
+	return fmt.Sprintf("not %s within %v; %s", &o.wait, o.timeout, where)
+}
+
+// print writes the line of JSON.
+func (o *sendOptions) print(w io.Writer, id uint64, r sendResult) error {
+	line := struct {
+		ID   uint64  `json:"id"`
+		From uint64  `json:"from"`
+		To   uint64  `json:"to"`
+		Text *string `json:"text,omitempty"`
+		Data string  `json:"data,omitempty"`
+		Tick string  `json:"tick"`
+		TS   int64   `json:"ts"`
+	}{ID: id, From: uint64(o.user), To: uint64(o.to), Tick: r.level.String(), TS: r.at.Unix()}
+	line.Text, line.Data = textOrData(o.text)
+	return printJSON(w, line)
+}
+
+// textOrData is a payload as JSON carries it: text when it is UTF-8, else base64.
+func textOrData(payload []byte) (text *string, data string) {
+	if utf8.Valid(payload) {
+		s := string(payload)
+		return &s, ""
+	}
+	return nil, base64.StdEncoding.EncodeToString(payload)
+}
+
+// printJSON writes v as one line with one write.
+func printJSON(w io.Writer, v any) error {
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(v); err != nil {
+		return err
+	}
+	if _, err := w.Write(b.Bytes()); err != nil {
+		return fmt.Errorf("standard output: %w", err)
+	}
+	return nil
+}
+
+// errInterrupted is the cause of a context that Ctrl-C ended.
+var errInterrupted = errors.New("interrupted")
+
+// waitContext ends after timeout (0: never), and with Ctrl-C or a stop signal: then its cause is errInterrupted.
+func waitContext(timeout time.Duration) (context.Context, context.CancelFunc) {
+	signals, stopSignals := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	unlink := context.AfterFunc(signals, func() { cancel(errInterrupted) })
+	stopTimer := context.CancelFunc(func() {})
+	if timeout > 0 {
+		ctx, stopTimer = context.WithTimeout(ctx, timeout)
+	}
+	return ctx, func() {
+		unlink()
+		stopSignals()
+		stopTimer()
+		cancel(nil)
+	}
+}
+
+// interrupted answers the exit code for a ctx that ended before the work did, and says why; exitOK when it has not.
+func interrupted(ctx context.Context, name, late string, stderr io.Writer) int {
+	switch {
+	case ctx.Err() == nil:
+		return exitOK
+	case errors.Is(context.Cause(ctx), errInterrupted):
+		fmt.Fprintf(stderr, "trunkline %s: interrupted\n", name)
+		return exitInterrupt
+	}
+	fmt.Fprintf(stderr, "trunkline %s: %s\n", name, late)
+	return exitTimeout
+}
+
+// tickFlag is a level to wait for on the command line.
+type tickFlag client.TickLevel
+
+// String is the level in a word.
+func (t *tickFlag) String() string { return client.TickLevel(*t).String() }
+
+// Set takes server, delivered or read.
+func (t *tickFlag) Set(s string) error {
+	for _, l := range []client.TickLevel{client.TickServer, client.TickDelivered, client.TickRead} {
+		if s == l.String() {
+			*t = tickFlag(l)
+			return nil
+		}
+	}
+	return errors.New("wait for server, delivered or read")
+}
