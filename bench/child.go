@@ -78,7 +78,6 @@ func startChild(ctx context.Context, name, program string, args ...string) (*chi
 	c.outFD, _ = out.(deadliner)
 	var hello childHello
 	if err := c.read(&hello); err != nil {
-		c.stop()
 		return nil, err
 	}
 	if hello.Error != "" {
@@ -92,7 +91,7 @@ func startChild(ctx context.Context, name, program string, args ...string) (*chi
 // ask sends one command and reads its answer.
 func (c *child) ask(command string) (childStat, error) {
 	if _, err := io.WriteString(c.in, command+"\n"); err != nil {
-		return childStat{}, fmt.Errorf("%w: %s has ended%s", ErrServer, c.name, c.tail.said())
+		return childStat{}, c.gone(err)
 	}
 	var st childStat
 	if err := c.read(&st); err != nil {
@@ -102,6 +101,12 @@ func (c *child) ask(command string) (childStat, error) {
 		return st, fmt.Errorf("%w: %s: %s", ErrGenerator, c.name, st.Error)
 	}
 	return st, nil
+}
+
+// gone ends a child that does not answer and says what it printed, all of which has come once it has ended.
+func (c *child) gone(err error) error {
+	c.stop()
+	return fmt.Errorf("%w: %s does not answer: %w%s", ErrServer, c.name, err, c.tail.said())
 }
 
 // read takes one line; a child that says nothing for startTimeout is given up.
@@ -114,7 +119,7 @@ func (c *child) read(v any) error {
 		if err == nil {
 			err = errors.New("it ended")
 		}
-		return fmt.Errorf("%w: %s says nothing: %w%s", ErrServer, c.name, err, c.tail.said())
+		return c.gone(err)
 	}
 	if err := json.Unmarshal(c.out.Bytes(), v); err != nil {
 		return fmt.Errorf("%w: %s answered %q: %w", ErrServer, c.name, c.out.Text(), err)

@@ -23,6 +23,7 @@ type fakeServer struct {
 	count    int
 	refuse   int    // the n-th SEND is refused for a while, once
 	held     []byte // a frame that a fault keeps back
+	window   uint16 // of a sender; 0: 64
 	login    func(v codec.Hello) []byte
 }
 
@@ -30,6 +31,7 @@ type fakeSession struct {
 	conn net.Conn
 	user uint64
 	seq  uint64
+	ack  uint64 // what it has acknowledged
 	wait uint64 // the cseq that was refused for a while: later ones are ignored until it returns
 }
 
@@ -112,7 +114,18 @@ func (s *fakeServer) frame(one *fakeSession, f codec.Frame) error {
 		if s.login != nil {
 			return s.write(one, s.login(v))
 		}
-		return s.write(one, must(codec.AppendSuccess(nil, &codec.Success{Incarnation: 1, Gen: 1, KeepaliveSec: 240, WindowEntries: 64, WindowBytes: 256 << 10})))
+		window := s.window
+		if window == 0 {
+			window = 64
+		}
+		return s.write(one, must(codec.AppendSuccess(nil, &codec.Success{
+			Incarnation: 1, Gen: 1, KeepaliveSec: 240, WindowEntries: window, WindowBytes: 256 << 10})))
+	case codec.KindAck:
+		v, err := codec.ParseAck(f)
+		if err != nil || v.Seq > one.seq {
+			return errors.New("acknowledged what was not delivered")
+		}
+		one.ack = v.Seq
 	case codec.KindSend:
 		v, err := codec.ParseSend(f)
 		if err != nil {

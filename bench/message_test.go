@@ -57,6 +57,23 @@ func TestMessageSeesWhatAServerDoesWrong(t *testing.T) {
 	}
 }
 
+func TestMessageAcknowledgesAllThatWasDelivered(t *testing.T) {
+	s := startFakeServer(t, nil)
+	if _, err := Message(context.Background(), quickMessages(s.addr()), Env{}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "both sides have acknowledged everything", func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		for _, one := range s.sessions {
+			if one.seq == 0 || one.ack != one.seq {
+				return false
+			}
+		}
+		return len(s.sessions) == 2
+	})
+}
+
 func TestMessageInAClosedLoopKeepsItsWindowFull(t *testing.T) {
 	s := startFakeServer(t, nil)
 	cfg := quickMessages(s.addr())
@@ -99,6 +116,9 @@ func TestMessageChargesAStallToEveryMessageThatWasDue(t *testing.T) {
 		}
 		_ = s.write(to, frame)
 	})
+	s.mu.Lock()
+	s.window = 1 // while the server stalls nothing can be sent
+	s.mu.Unlock()
 	cfg := quickMessages(s.addr())
 	cfg.Duration = 200 * time.Millisecond
 	r, err := Message(context.Background(), cfg, Env{})
