@@ -22,6 +22,7 @@ func (l *Loop) CloseFlush(id ConnID, d time.Duration) {
 	if s := l.live(id); s != nil {
 		l.becomeDraining(id, s, ReasonHandler)
 		l.armTimer(id, s, d)
+		s.deadline = s.timerDue
 	}
 }
 
@@ -67,8 +68,8 @@ func (l *Loop) fail(id ConnID, s *slot, errno unix.Errno) {
 	l.becomeClosed(id, s, reason)
 }
 
-// linger sends our FIN and waits a while for the peer's. A socket closed with input unread, or before input that is
-// under way, answers with a reset, and that would destroy output the peer has not read yet.
+// linger sends our FIN and waits for the peer's. A socket that is closed with input unread, or before input that is under
+// way, answers with a reset, and that would destroy output which the kernel still holds or the peer has not read yet.
 func (l *Loop) linger(id ConnID, s *slot) {
 	if s.flags&flagLinger != 0 {
 		return
@@ -82,19 +83,31 @@ func (l *Loop) linger(id ConnID, s *slot) {
 		return
 	}
 	s.flags |= flagLinger
-	due := tickAt(l.mono + LingerTimeMax.Milliseconds())
-	if s.timerDue == 0 || s.timerDue > due {
-		l.wheel.arm(id.Slot(), s, due)
-	}
+	l.armLinger(id, s)
 }
 
-// deadline ends a draining whose time is over.
-func (l *Loop) deadline(id ConnID, s *slot) {
-	if s.flags&flagLinger != 0 {
-		l.becomeClosed(id, s, s.reason)
-		return
+// armLinger looks again after LingerTimeMax, or at the deadline.
+func (l *Loop) armLinger(id ConnID, s *slot) {
+	due := tickAt(l.mono + LingerTimeMax.Milliseconds())
+	if s.deadline != 0 {
+		due = min(due, s.deadline)
 	}
-	l.becomeClosed(id, s, ReasonFlushTimeout)
+	l.wheel.arm(id.Slot(), s, due)
+}
+
+// deadline ends a draining whose time is over, and a linger when the peer has all but does not close.
+func (l *Loop) deadline(id ConnID, s *slot) {
+	over := s.deadline != 0 && s.deadline <= l.wheel.last
+	switch {
+	case s.flags&flagLinger == 0:
+		l.becomeClosed(id, s, ReasonFlushTimeout)
+	case unacknowledged(int(s.fd)) == 0:
+		l.becomeClosed(id, s, s.reason)
+	case over:
+		l.becomeClosed(id, s, ReasonFlushTimeout)
+	default:
+		l.armLinger(id, s)
+	}
 }
 
 // release frees every connection that was asked to close, those its OnClose asks for included.

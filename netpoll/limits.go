@@ -25,8 +25,9 @@ const (
 	InboundBytesMaxDefault = 128 << 10
 	// FlushTimeoutDefault is how long CloseFlush may write when it is given no time; then what waits is dropped.
 	FlushTimeoutDefault = 10 * time.Second
-	// LingerTimeMax is how long a flushed connection waits for the peer's FIN, discarding input. Closing before it could
-	// answer late input with a reset, and a reset destroys what the peer has not yet read.
+	// LingerTimeMax is how long a connection whose output the peer's system has acknowledged waits for the peer's FIN,
+	// discarding input, before it is closed all the same. While the kernel still holds output it waits on, up to the
+	// deadline of CloseFlush: see linger.
 	LingerTimeMax = 2 * time.Second
 	// StateBytesMax bounds the state that Move and Adopt carry; a larger one is refused with ErrStateTooLarge.
 	StateBytesMax = 64 << 10

@@ -21,11 +21,12 @@ func TestMovedConnectionsKeepTheirStreams(t *testing.T) {
 		const conns, frame, total = 16, 1013, 1013 * 500
 		cfg.Loops = 4
 		cfg.OutboundBytesMax = 64 << 10
-		var hops, withInput, withOutput atomic.Int64
-		g := newRig(t, cfg, func(s *script) { hopper(t, s, frame, &hops, &withInput, &withOutput) })
+		var h hopCounts
+		g := newRig(t, cfg, func(s *script) { hopper(t, s, frame, &h) })
 		var wg sync.WaitGroup
 		for i := range conns {
 			c := g.dial()
+			must(t, c.SetReadBuffer(32<<10))
 			want := pattern(total, uint32(i))
 			wg.Go(func() {
 				for b := want; len(b) > 0; {
@@ -45,21 +46,26 @@ func TestMovedConnectionsKeepTheirStreams(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		if hops.Load() < conns || withInput.Load() == 0 || withOutput.Load() == 0 {
-			t.Errorf("%d hops, %d with input, %d with output waiting: too few to prove anything",
-				hops.Load(), withInput.Load(), withOutput.Load())
+		if h.hops.Load() < conns || h.withInput.Load() == 0 || h.withOutput.Load() == 0 || h.inBlock.Load() == 0 {
+			t.Errorf("%d hops, %d with input, %d with output waiting, %d of it inside of a block: too few to prove anything",
+				h.hops.Load(), h.withInput.Load(), h.withOutput.Load(), h.inBlock.Load())
 		}
 	})
 }
 
+// hopCounts says what connections have moved with.
+type hopCounts struct{ hops, withInput, withOutput, inBlock atomic.Int64 }
+
 // hopper echoes whole frames and moves its connections along at every other piece of data; the state counts the hops.
-func hopper(t *testing.T, s *script, frame int, hops, withInput, withOutput *atomic.Int64) {
+func hopper(t *testing.T, s *script, frame int, h *hopCounts) {
 	count := map[ConnID]uint32{}
 	s.open = func(id ConnID, info OpenInfo) {
 		if info.Origin == OriginMoved {
 			count[id] = binary.LittleEndian.Uint32(info.State)
-			hops.Add(1)
+			h.hops.Add(1)
+			return
 		}
+		must(t, unix.SetsockoptInt(int(s.l.lookup(id).fd), unix.SOL_SOCKET, unix.SO_SNDBUF, 16<<10))
 	}
 	calls := 0
 	s.data = func(id ConnID, b []byte) int {
@@ -74,10 +80,13 @@ func hopper(t *testing.T, s *script, frame int, hops, withInput, withOutput *ato
 				t.Errorf("a second Move: %v", err)
 			}
 			if n < len(b) {
-				withInput.Add(1)
+				h.withInput.Add(1)
 			}
-			if s.l.Pending(id) > frame {
-				withOutput.Add(1)
+			if s.l.Pending(id) > n {
+				h.withOutput.Add(1)
+			}
+			if s.l.lookup(id).outOff > 0 {
+				h.inBlock.Add(1)
 			}
 		}
 		return n

@@ -21,11 +21,13 @@ type slot struct {
 	timerNext uint32 // neighbours in the wheel's bucket, 0: none
 	timerPrev uint32
 
+	deadline uint32 // tick at which a draining ends, 0: none
+
 	flags  slotFlags
 	state  connState
 	reason CloseReason // of a draining or closed connection
 
-	_ [16]byte // up to the cache line: a slot never shares one
+	_ [12]byte // up to the cache line: a slot never shares one
 }
 
 // connState is the life of a connection:
