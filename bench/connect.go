@@ -16,6 +16,7 @@ import (
 type ConnectConfig struct {
 	Target      Target        `json:"target"`
 	Raw         RawMode       `json:"raw,omitempty"` // connections of netpoll alone, without sessions
+	Poller      string        `json:"poller"`        // with Raw: of our reactor: native, gnet, or empty for the default
 	From        int           `json:"from"`          // the lower count; default a third of Connections
 	Connections int           `json:"connections"`   // the higher count; default 15,000
 	Hold        time.Duration `json:"hold_ns"`       // how long the idle CPU is watched; default 2 s
@@ -46,8 +47,11 @@ func (c ConnectConfig) validate() error {
 	if c.Raw == Raw && c.Target.Server != "" {
 		return fmt.Errorf("%w: raw connections are measured on an echo server of the run's own", ErrInput)
 	}
-	if c.Raw != Raw && len(c.Peers) > 0 {
-		return fmt.Errorf("%w: peers hold raw connections only", ErrInput)
+	if c.Raw == Raw && len(c.Target.Args) > 0 {
+		return fmt.Errorf("%w: raw connections have no `serve` that flags could go to", ErrInput)
+	}
+	if c.Raw != Raw && (len(c.Peers) > 0 || c.Poller != "") {
+		return fmt.Errorf("%w: peers and a poller belong to raw connections", ErrInput)
 	}
 	if c.Target.Server != "" && c.Target.Admin == "" {
 		return fmt.Errorf("%w: the memory of %s is read at its admin address, which is missing", ErrInput, c.Target.Server)
@@ -167,7 +171,7 @@ func openConnectServer(ctx context.Context, cfg ConnectConfig, env Env, self str
 	if cfg.Raw != Raw {
 		return openTarget(ctx, cfg.Target, env, cfg.Connections)
 	}
-	c, err := startChild(ctx, echoNetpoll, self, childArgs(echoNetpoll, cfg.Target.Args...)...)
+	c, err := startChild(ctx, echoNetpoll, self, childArgs(echoNetpoll, cfg.Poller)...)
 	if err != nil {
 		return nil, err
 	}

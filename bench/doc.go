@@ -12,5 +12,5 @@
 // than the server it loads. Latency counts from the moment a message was due, not from when the generator got
 // round to it.
 //
-// Source: docs/operations.md, "Measuring".
+// Source: bench/README.md.
 package bench

@@ -3,6 +3,8 @@ package bench
 import (
 	"context"
 	"errors"
+	"net"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -39,6 +41,8 @@ func TestInputsOutOfTheirLimitsStartNothing(t *testing.T) {
 		{"raw connections to a chat server", connect(ConnectConfig{Raw: Raw, Target: Target{Server: "127.0.0.1:1", Admin: "127.0.0.1:2"}}), ErrInput},
 		{"memory of a server without its admin address", connect(ConnectConfig{Target: Target{Server: "127.0.0.1:1"}}), ErrInput},
 		{"peers beside sessions", connect(ConnectConfig{Peers: []string{"x"}}), ErrInput},
+		{"a poller beside sessions", connect(ConnectConfig{Poller: "gnet"}), ErrInput},
+		{"flags for a server that raw connections do not have", connect(ConnectConfig{Raw: Raw, Target: Target{Args: []string{"--loops", "1"}}}), ErrInput},
 		{"no connections to echo on", echo(EchoConfig{Connections: -1}), ErrInput},
 		{"too many rounds", echo(EchoConfig{Rounds: RoundsMax + 1}), ErrInput},
 		{"too many in flight", echo(EchoConfig{Inflight: []int{1, EchoInflightMax + 1}}), ErrInput},
@@ -91,5 +95,37 @@ func TestPacerCallsAboutAsOftenAsAsked(t *testing.T) {
 	pace(ctx, time.Millisecond, func() { calls++ })
 	if calls < 2 || calls > 202 {
 		t.Errorf("%d calls in 200 ms at 1 ms", calls)
+	}
+}
+
+func TestManyConnectionsLeaveFromSeveralAddresses(t *testing.T) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	d := newDialer(ln.Addr().String())
+	for index, source := range map[int]string{
+		0: "127.0.0.1", connectionsPerSource - 1: "127.0.0.1", connectionsPerSource: "127.0.0.2", 7 * connectionsPerSource: "127.0.0.8",
+	} {
+		fd, err := d.connect(context.Background(), index)
+		if errors.Is(err, syscall.EADDRNOTAVAIL) {
+			t.Skip("this system has no 127.0.0.2: ifconfig lo0 alias adds it")
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := ln.Accept()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := c.RemoteAddr().(*net.TCPAddr).IP.String(); got != source {
+			t.Errorf("connection %d comes from %s, want %s", index, got, source)
+		}
+		_ = c.Close()
+		_ = syscall.Close(fd)
+	}
+	if _, err := d.connect(context.Background(), sourcesMax*connectionsPerSource); !errors.Is(err, ErrGenerator) {
+		t.Errorf("more addresses than there are: %v", err)
 	}
 }

@@ -146,6 +146,7 @@ func benchConnect(args []string, stdout, stderr io.Writer) int {
 	fs.IntVar(&cfg.Connections, "connections", 15_000, "the higher count")
 	fs.IntVar(&cfg.From, "from", 0, "the lower count (default a third of --connections)")
 	fs.BoolVar(&raw, "raw", false, "connections of the reactor alone, without sessions")
+	fs.StringVar(&cfg.Poller, "poller", "", "with --raw: native or gnet; empty for the faster one")
 	fs.DurationVar(&cfg.Hold, "hold", 0, "how long to watch the idle CPU (default 2s)")
 	fs.IntVar(&cfg.PerWorker, "per-worker", 0, "connections of one generator process (default what its descriptor limit allows)")
 	fs.Func("peer", "`program` to compare with under --raw (see bench/peers); may be repeated", appendTo(&cfg.Peers))
