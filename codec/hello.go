@@ -6,20 +6,21 @@ import "encoding/binary"
 const Version = 1
 
 // Hello opens a session on the plain transport.
-// Layout: version u8, device u8, user u64, gen u16, incarnation u64, downSeq u64, ticked u64, features u32 = 40 bytes, [ext].
+// Layout: version u8, device u8, user u64, gen u16, incarnation u64, downSeq u64, ticked u64, features u32, epoch u32 = 44 bytes, [ext].
 type Hello struct {
 	Version     uint8
 	Device      uint8
 	User        uint64
 	Gen         uint16 // 0: no state, register a new generation
 	Incarnation uint64 // of the data this client last saw; 0 with Gen 0
-	DownSeq     uint64 // last seq kept by the client
+	DownSeq     uint64 // last seq kept by the client; with Gen 0 its registration token, 0 for none
 	Ticked      uint64 // highest cseq with a first tick
 	Features    uint32 // none defined: 0
+	Epoch       uint32 // connection epoch: higher with each attempt of a generation, so that a late one is known as such
 	Ext         Ext
 }
 
-const helloBytes = 40
+const helloBytes = 44
 
 // ParseHello reads a HELLO. The version is not judged: later versions keep this layout, and a server that does not
 // speak one answers CodeVersion. Ext aliases the frame.
@@ -40,10 +41,11 @@ func ParseHello(f Frame) (v Hello, err error) {
 	v.DownSeq = binary.BigEndian.Uint64(b[20:])
 	v.Ticked = binary.BigEndian.Uint64(b[28:])
 	v.Features = binary.BigEndian.Uint32(b[36:])
+	v.Epoch = binary.BigEndian.Uint32(b[40:])
 	return v, nil
 }
 
-// AppendHello adds a HELLO frame to dst: 43 bytes without extensions.
+// AppendHello adds a HELLO frame to dst: 47 bytes without extensions.
 // Errors: ErrExt, ErrExtCritical; dst is then returned unchanged.
 func AppendHello(dst []byte, v *Hello) ([]byte, error) {
 	if err := checkExt(v.Ext); err != nil {
@@ -58,5 +60,6 @@ func AppendHello(dst []byte, v *Hello) ([]byte, error) {
 	dst = binary.BigEndian.AppendUint64(dst, v.DownSeq)
 	dst = binary.BigEndian.AppendUint64(dst, v.Ticked)
 	dst = binary.BigEndian.AppendUint32(dst, v.Features)
+	dst = binary.BigEndian.AppendUint32(dst, v.Epoch)
 	return appendExt(dst, v.Ext), nil
 }

@@ -19,6 +19,7 @@ func (x *xmlWriter) hello(f Frame) error {
 	x.attr("downseq", v.DownSeq)
 	x.attr("ticked", v.Ticked)
 	x.attrSome("features", uint64(v.Features))
+	x.attr("epoch", uint64(v.Epoch))
 	x.finish("hello", v.Ext)
 	return nil
 }

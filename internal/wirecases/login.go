@@ -4,13 +4,13 @@ import "trunkline/codec"
 
 // The fixed fields of a HELLO and a SUCCESS, for rows that damage what is around them.
 const (
-	helloBody   = "01 00 00000000000003e9 0007 00000000000000aa 0000010000000005 000000000000000c 00000000"
+	helloBody   = "01 00 00000000000003e9 0007 00000000000000aa 0000010000000005 000000000000000c 00000000 00000003"
 	successBody = "00000000000000aa 0007 000000000000000c 00f0 0040 00040000 0000018bcfe56800 00000000"
 )
 
 func loginCases() []Case {
-	hello := codec.Hello{Version: 1, User: 1001, Gen: 7, Incarnation: 0xAA, DownSeq: 1<<40 + 5, Ticked: 12}
-	newcomer := codec.Hello{Version: 1, Device: 255, User: codec.UserMax}
+	hello := codec.Hello{Version: 1, User: 1001, Gen: 7, Incarnation: 0xAA, DownSeq: 1<<40 + 5, Ticked: 12, Epoch: 3}
+	newcomer := codec.Hello{Version: 1, Device: 255, User: codec.UserMax, DownSeq: 0x7A6B, Epoch: 1}
 	withExt := hello
 	withExt.Ext = codec.Ext{0x05, 0x02, 0xAB, 0xCD, 0x06, 0x00}
 	success := codec.Success{
@@ -18,31 +18,31 @@ func loginCases() []Case {
 	}
 	state := codec.KindState
 	cases := []Case{
-		preLogin(good(up, codec.KindHello, "a HELLO resumes a generation", "2a 03 00"+helloBody, hello)),
+		preLogin(good(up, codec.KindHello, "a HELLO resumes a generation", "2e 03 00"+helloBody, hello)),
 		preLogin(good(up, codec.KindHello, "a HELLO without state asks for a new generation",
-			"2a 03 00 01 ff 0de0b6b3a763ffff 0000 0000000000000000 0000000000000000 0000000000000000 00000000", newcomer)),
+			"2e 03 00 01 ff 0de0b6b3a763ffff 0000 0000000000000000 0000000000007a6b 0000000000000000 00000000 00000001", newcomer)),
 		preLogin(good(up, codec.KindHello, "unknown extensions that are not critical are passed over",
-			"32 03 01"+helloBody+"0006 05 02 abcd 06 00", withExt)),
+			"36 03 01"+helloBody+"0006 05 02 abcd 06 00", withExt)),
 		preLogin(good(up, codec.KindHello, "a HELLO of a later version is read so that it can be refused by name",
-			"2a 03 00 02"+helloBody[2:], func() codec.Hello { v := hello; v.Version = 2; return v }())),
+			"2e 03 00 02"+helloBody[2:], func() codec.Hello { v := hello; v.Version = 2; return v }())),
 		good(down, codec.KindSuccess, "a SUCCESS answers a HELLO", "28 04 00"+successBody, success),
 		good(up, state, "a STATE says active", "03 08 00 01", codec.State{Active: 1}),
 		good(up, state, "a STATE says inactive", "03 08 00 00", codec.State{}),
 		good(up, codec.KindResume, "a RESUME is reserved and its body is not looked at", "05 05 00 010203", nil),
 
-		preLogin(badHead(up, codec.KindHello, "a HELLO that is one byte short is refused before its body", "29 03 00", codec.ErrBodyLength)),
-		preLogin(bad(up, codec.KindHello, "a HELLO with a byte behind its fields is refused", "2b 03 00"+helloBody+"00", codec.ErrBodyLength)),
-		preLogin(badHead(up, codec.KindHello, "a HELLO longer than any extension makes it is refused before its body", "c5 06 03 01", codec.ErrBodyLength)),
-		preLogin(badHead(up, codec.KindHello, "a HELLO takes no group flag", "2a 03 02"+helloBody, codec.ErrFlags)),
-		preLogin(bad(up, codec.KindHello, "a HELLO whose extension flag has no block is refused", "2a 03 01"+helloBody, codec.ErrExt)),
-		preLogin(bad(up, codec.KindHello, "an empty extension block is refused", "2c 03 01"+helloBody+"0000", codec.ErrExt)),
-		preLogin(bad(up, codec.KindHello, "half a total is refused", "2b 03 01"+helloBody+"00", codec.ErrExt)),
-		preLogin(bad(up, codec.KindHello, "a block shorter than its total is refused", "2e 03 01"+helloBody+"0003 05 00", codec.ErrExt)),
-		preLogin(bad(up, codec.KindHello, "bytes behind the block are refused", "2f 03 01"+helloBody+"0002 05 00 00", codec.ErrBodyLength)),
-		preLogin(bad(up, codec.KindHello, "an item longer than its block is refused", "2f 03 01"+helloBody+"0003 05 02 00", codec.ErrExt)),
-		preLogin(bad(up, codec.KindHello, "an item without a length is refused", "2d 03 01"+helloBody+"0001 05", codec.ErrExt)),
-		preLogin(bad(up, codec.KindHello, "an unknown critical extension is refused", "2e 03 01"+helloBody+"0002 80 00", codec.ErrExtCritical)),
-		preLogin(bad(up, codec.KindHello, "a damaged item behind a critical one is damage", "2f 03 01"+helloBody+"0003 80 00 01", codec.ErrExt)),
+		preLogin(badHead(up, codec.KindHello, "a HELLO that is one byte short is refused before its body", "2d 03 00", codec.ErrBodyLength)),
+		preLogin(bad(up, codec.KindHello, "a HELLO with a byte behind its fields is refused", "2f 03 00"+helloBody+"00", codec.ErrBodyLength)),
+		preLogin(badHead(up, codec.KindHello, "a HELLO longer than any extension makes it is refused before its body", "c9 06 03 01", codec.ErrBodyLength)),
+		preLogin(badHead(up, codec.KindHello, "a HELLO takes no group flag", "2e 03 02"+helloBody, codec.ErrFlags)),
+		preLogin(bad(up, codec.KindHello, "a HELLO whose extension flag has no block is refused", "2e 03 01"+helloBody, codec.ErrExt)),
+		preLogin(bad(up, codec.KindHello, "an empty extension block is refused", "30 03 01"+helloBody+"0000", codec.ErrExt)),
+		preLogin(bad(up, codec.KindHello, "half a total is refused", "2f 03 01"+helloBody+"00", codec.ErrExt)),
+		preLogin(bad(up, codec.KindHello, "a block shorter than its total is refused", "32 03 01"+helloBody+"0003 05 00", codec.ErrExt)),
+		preLogin(bad(up, codec.KindHello, "bytes behind the block are refused", "33 03 01"+helloBody+"0002 05 00 00", codec.ErrBodyLength)),
+		preLogin(bad(up, codec.KindHello, "an item longer than its block is refused", "33 03 01"+helloBody+"0003 05 02 00", codec.ErrExt)),
+		preLogin(bad(up, codec.KindHello, "an item without a length is refused", "31 03 01"+helloBody+"0001 05", codec.ErrExt)),
+		preLogin(bad(up, codec.KindHello, "an unknown critical extension is refused", "32 03 01"+helloBody+"0002 80 00", codec.ErrExtCritical)),
+		preLogin(bad(up, codec.KindHello, "a damaged item behind a critical one is damage", "33 03 01"+helloBody+"0003 80 00 01", codec.ErrExt)),
 		badHead(down, codec.KindSuccess, "a SUCCESS that is one byte short is refused", "27 04 00"+successBody[:len(successBody)-2], codec.ErrBodyLength),
 		bad(down, codec.KindSuccess, "a SUCCESS with a byte behind its fields is refused", "29 04 00"+successBody+"00", codec.ErrBodyLength),
 		bad(down, codec.KindSuccess, "a SUCCESS with a critical extension is refused", "2c 04 01"+successBody+"0002 ff 00", codec.ErrExtCritical),
