@@ -225,3 +225,29 @@ func TestPanicsAreLoggedOnceEachAndThenLoudly(t *testing.T) {
 		t.Errorf("counted %d", p.count())
 	}
 }
+
+func TestABurstFarAboveTheWindowArrivesWholeAndInOrder(t *testing.T) {
+	for _, place := range []string{PlaceHome, PlaceAccept} {
+		t.Run(place, func(t *testing.T) {
+			noLeaks(t)
+			r := start(t, func(c *Config) { c.Place = place })
+			const burst = 1000
+			to := append(r.usersOn(0, 1), r.usersOn(1, 1)...)
+			from := r.login(t, 1, 0)
+			var b []byte
+			for cseq := uint64(1); cseq <= burst; cseq++ {
+				b = append(b, sendFrame(cseq, to[cseq%2], "in a hurry")...)
+			}
+			from.write(b)
+			from.expectTick(burst)
+			for i, user := range to {
+				w := r.login(t, user, 0)
+				for want := uint64(2 - i); want <= burst; want += 2 {
+					if d := w.take(); d.ID != want {
+						t.Fatalf("user %d got message %d, want %d", user, d.ID, want)
+					}
+				}
+			}
+		})
+	}
+}
