@@ -24,17 +24,17 @@ import (
 //	22:41 ✓✓ you   hi                        <- its tick is redrawn in place while its row is on the screen
 //	> wha_                                   <- the editor's; it is taken away and redrawn around every write
 type terminal struct {
-	edit     *term.Terminal
-	out      io.Writer
-	size     func() (width, height int, err error)
-	keys     chan []byte
-	keysErr  chan error
-	resized  chan os.Signal
-	rest     []byte // keys not given to the editor yet
-	ctx      context.Context
-	events   <-chan client.Event
-	handle   func(client.Event)
-	names    int // width of the column of names
+	edit    *term.Terminal
+	out     io.Writer
+	size    func() (width, height int, err error)
+	keys    chan []byte
+	keysErr chan error
+	resized chan os.Signal
+	rest    []byte // keys not given to the editor yet
+	ctx     context.Context
+	events  <-chan client.Event
+	handle  func(client.Event)
+	names   int // width of the column of names
 
 	width, height int
 	row           int               // rows written above the editor
