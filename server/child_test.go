@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -42,6 +43,8 @@ func runJob(job []string, in *bufio.Reader) error {
 		return silentClients(job[1], n(2), in)
 	case "load":
 		return loadClients(job[1], n(2), n(3), in)
+	case "logins":
+		return loginClients(job[1], in)
 	case "exhausted":
 		return exhaustedServer(n(1), in)
 	}
@@ -172,6 +175,45 @@ func loadClients(addr string, pairs, batch int, in *bufio.Reader) error {
 	}
 }
 
+// loginClients, for each line "N", logs N users in and hangs up, 16 under way at a time.
+func loginClients(addr string, in *bufio.Reader) error {
+	fmt.Println("ready")
+	for user := uint64(1_000_000); ; {
+		line, err := in.ReadString('\n')
+		if err != nil {
+			return nil // the end
+		}
+		n, err := strconv.Atoi(strings.TrimSpace(line))
+		if err != nil {
+			return err
+		}
+		if err := logInAndOut(addr, user, n); err != nil {
+			return err
+		}
+		user += uint64(n)
+		fmt.Println("done")
+	}
+}
+
+func logInAndOut(addr string, user uint64, n int) error {
+	const abreast = 16
+	errs := make([]error, abreast)
+	var all sync.WaitGroup
+	for k := range abreast {
+		all.Go(func() {
+			for i := k; i < n && errs[k] == nil; i += abreast {
+				c, err := loadLogin(addr, user+uint64(i))
+				if err == nil {
+					err = c.Close()
+				}
+				errs[k] = err
+			}
+		})
+	}
+	all.Wait()
+	return errors.Join(errs...)
+}
+
 func passAll(list []*loadPair, n int) error {
 	errs := make([]error, len(list))
 	var all sync.WaitGroup
@@ -179,12 +221,7 @@ func passAll(list []*loadPair, n int) error {
 		all.Go(func() { errs[i] = p.pass(n) })
 	}
 	all.Wait()
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // loadPair is a sender and a recipient.
@@ -227,7 +264,7 @@ func loadLogin(addr string, user uint64) (*loadConn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &loadConn{Conn: conn, buf: make([]byte, 256<<10)}
+	c := &loadConn{Conn: conn, buf: make([]byte, 64<<10)}
 	if _, err := conn.Write(must(codec.AppendHello(nil, &codec.Hello{Version: 1, User: user}))); err != nil {
 		return nil, err
 	}

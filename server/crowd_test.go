@@ -161,3 +161,24 @@ func benchmarkPlace(b *testing.B, place string, loops int) {
 	}
 	b.ReportMetric(crossed/n, "crossings/msg")
 }
+
+// BenchmarkLogin measures what a connection costs from accept through login to close.
+func BenchmarkLogin(b *testing.B) {
+	for _, place := range []string{PlaceHome, PlaceAccept} {
+		b.Run(place, func(b *testing.B) {
+			b.ReportAllocs()
+			r := start(b, func(c *Config) { c.Place = place })
+			c := startChild(b, "logins "+r.Addr().String())
+			c.expect("ready")
+			c.say("100")
+			c.expect("done")
+			_, before := memoryAndCPU()
+			b.ResetTimer()
+			c.say(strconv.Itoa(b.N))
+			c.expect("done")
+			b.StopTimer()
+			_, after := memoryAndCPU()
+			b.ReportMetric((after.User+after.System-before.User-before.System)*1e6/float64(b.N), "cpu-us/login")
+		})
+	}
+}
