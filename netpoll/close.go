@@ -95,13 +95,17 @@ func (l *Loop) armLinger(id ConnID, s *slot) {
 	l.wheel.arm(id.Slot(), s, due)
 }
 
-// deadline ends a draining whose time is over, and a linger when the peer has all but does not close.
+// deadline ends a draining whose time is over, and a linger when the peer has all but does not close. Where the system
+// does not tell whether the peer has all, the linger lasts up to CloseFlush's deadline.
 func (l *Loop) deadline(id ConnID, s *slot) {
+	if s.flags&flagLinger == 0 {
+		l.becomeClosed(id, s, ReasonFlushTimeout)
+		return
+	}
+	n, known := unacknowledged(int(s.fd))
 	over := s.deadline != 0 && s.deadline <= l.wheel.last
 	switch {
-	case s.flags&flagLinger == 0:
-		l.becomeClosed(id, s, ReasonFlushTimeout)
-	case unacknowledged(int(s.fd)) == 0:
+	case known && n == 0, over && !known:
 		l.becomeClosed(id, s, s.reason)
 	case over:
 		l.becomeClosed(id, s, ReasonFlushTimeout)

@@ -2,5 +2,5 @@
 
 package netpoll
 
-// unacknowledged says that the kernel holds nothing, because this system does not tell.
-func unacknowledged(int) int { return 0 }
+// unacknowledged does not know: this system does not tell.
+func unacknowledged(int) (n int, known bool) { return 0, false }
