@@ -413,7 +413,10 @@ func pollerCaseAgain(t *testing.T, open func() (Poller, error)) {
 	turn := 0
 	r.onBatch = func() Next { // never sleeps until its own writes were reported
 		turn++
-		if turn <= 10 {
+		if turn <= 50 { // nothing happens, yet the next batch must come
+			return PollAgain
+		}
+		if turn <= 60 {
 			b.write("x")
 		}
 		if r.count(20, EventRead) < 5 {
