@@ -1,7 +1,8 @@
 package netpoll
 
 // ConnID names one connection for its whole stay on one loop: loop (8 bits), generation (24 bits), slot (32 bits).
-// The generation grows each time a slot is released, so a late event or call for an old connection names nothing.
+// Each connection gets its loop's next generation, so a late event or call for an old one names nothing; a name could only
+// come to life again after 16,777,215 further connections of that loop, the last of them in the same slot.
 // Zero is never a connection.
 type ConnID uint64
 
