@@ -38,9 +38,8 @@ func (s *Shard) CheckQuiet() error {
 	return nil
 }
 
-// CheckLists says whether the cells of presence are as many as the sessions and users need.
-func (s *Shard) CheckLists() error {
-	subs := 0
+// CheckLists counts the cells of presence and says whether each hangs on a session or a user.
+func (s *Shard) CheckLists() (subs, watches int, err error) {
 	for slot := range s.slotsMax {
 		p := s.sessions.Peek(slot)
 		if p == nil {
@@ -51,21 +50,17 @@ func (s *Shard) CheckLists() error {
 			n++
 		}
 		if n != int(p.subsCount) {
-			return fmt.Errorf("session %x counts %d subscriptions and has %d", p.conn, p.subsCount, n)
+			return 0, 0, fmt.Errorf("session %x counts %d subscriptions and has %d", p.conn, p.subsCount, n)
 		}
 		subs += n
 	}
-	if subs != s.subs.Len() {
-		return fmt.Errorf("%d subscriptions of sessions, %d cells", subs, s.subs.Len())
-	}
-	watches := 0
 	for _, first := range s.watched {
 		for i := first; i != 0; i = s.watches.At(i).next {
 			watches++
 		}
 	}
-	if watches != s.watches.Len() {
-		return fmt.Errorf("%d watches of users, %d cells", watches, s.watches.Len())
+	if subs != s.subs.Len() || watches != s.watches.Len() {
+		return 0, 0, fmt.Errorf("%d subscriptions in %d cells, %d watches in %d", subs, s.subs.Len(), watches, s.watches.Len())
 	}
-	return nil
+	return subs, watches, nil
 }

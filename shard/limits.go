@@ -46,10 +46,12 @@ const (
 	MailboxEntriesMaxDefault = 10_000
 	// MailboxBytesMaxDefault is the same in bytes of payload.
 	MailboxBytesMaxDefault = 16 << 20
-	// ReceiptEntriesMax receipts may wait for one device beside its messages. Over it a receipt is dropped and counted,
-	// never a rejection: of those there are at most UplinkEntriesMax above it for each time the mark passes.
+	// ReceiptEntriesMax receipts may wait for one device beside its messages. Over it a receipt is dropped and counted.
 	ReceiptEntriesMax = 4_096
-	// UsersMaxDefault is how many users one loop holds: 8 million heads of 112 bytes are 900 MB. Over it a message to
+	// RejectionEntriesMax rejections may wait for one device, those included that its SENDs on their way may become. A
+	// SEND over it is refused for a while (CodeRateLimited): the device has to acknowledge first.
+	RejectionEntriesMax = 256
+	// UsersMaxDefault is how many users one loop holds: 8 million heads of 120 bytes are 960 MB. Over it a message to
 	// somebody new is rejected with CodeNoSuchUser, a login of somebody new refused with CodeBusy.
 	UsersMaxDefault = 8 << 20
 	// DevicesMax is how many devices one user has. Over it: CodeNotAuthorized at login.
@@ -101,8 +103,8 @@ const (
 	localMessagesMax = 8_192
 )
 
-// heldMax bounds the rejections of one loop that wait for their mark (rare: 64 for each device at most). Over it a rejection
-// is told before the mark passes it.
+// heldMax bounds the rejections of one loop that wait for their mark (rare: 64 for each device at most). Over it the session
+// is closed (CodeCrashed): its client returns and sends that message again.
 const heldMax = 1 << 20
 
 // sessionsMax bounds the slot numbers of connections: twice the most that one process is meant to hold.

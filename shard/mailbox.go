@@ -22,6 +22,7 @@ import (
 //	event           offline             online
 //	attach          online attached     online kick attached
 //	attach stale    refused             refused
+//	attach ghost    online attached     refused
 //	detach          ignore              offline
 //	detach late     ignore              ignore
 //	send            ignore              route
@@ -37,6 +38,8 @@ import (
 //	rejected        append owe          append push owe
 //	receipt         append              append push
 //	receipt next    replace             append push
+//	receipt gap     replace             append push
+//	read gap        append stored       append stored push
 //	receipt late    ignore              ignore
 //	read receipt    append stored       append stored push
 //	tick            ignore              ticked
@@ -61,7 +64,7 @@ const (
 	flagRefused                          // the next cseq was refused for a while: later ones are ignored until it returns
 )
 
-// mailbox is one device on its user's home loop: what waits for it, and how far its uplink has come. At most 112 bytes, no
+// mailbox is one device on its user's home loop: what waits for it, and how far its uplink has come. At most 120 bytes, no
 // pointers. The entries themselves are in the Queue.
 //
 // Downlink, all seqs: acked <= sent <= last. Entries up to acked are gone, up to sent are with the client and count for the
@@ -83,8 +86,12 @@ type mailbox struct {
 	next        uint32 // the user's next mailbox
 	held        uint32 // the first rejection that waits for the mark
 	seenSec     uint32 // when the last session left, unix seconds
+	token       uint32 // of the registration that gave `registered`, folded; 0: none
+	epoch       uint32 // of the attached session's connection
 	gen         uint16 // 0: nobody has logged in yet
+	registered  uint16 // the last generation given out on this data; 0: none. Another gen was adopted from its client
 	window      uint16 // entries that are with the client
+	rejections  uint16 // of the notices
 	device      uint8
 	loop        uint8 // of the attached session
 	state       mailboxState
@@ -92,7 +99,10 @@ type mailbox struct {
 }
 
 // The kinds of entry. Receipts have their codec.ReceiptKind.
-const entryMessage store.EntryKind = 0x10
+const (
+	entryMessage  store.EntryKind = 0x10
+	entryRejected                 = store.EntryKind(codec.ReceiptRejected)
+)
 
 // mailboxEvent is what a mailbox is told. index is its place in the table, part the piece of a route that is for it.
 type mailboxEvent struct {
@@ -191,9 +201,6 @@ func (m *mailbox) anyMessage(now int64, ev *mailboxEvent, w *world, out *effects
 func (m *mailbox) attach(now int64, ev *mailboxEvent, w *world, out *effects) {
 	msg := ev.message
 	resumed, code := m.adopt(msg, w, out)
-	if code == codec.CodeNone && resumed && msg.first > m.last {
-		code = codec.CodeAckInvalid
-	}
 	if code != codec.CodeNone {
 		answerSession(msg, msgRefused, out).code = uint8(code)
 		return
@@ -207,40 +214,70 @@ func (m *mailbox) attach(now int64, ev *mailboxEvent, w *world, out *effects) {
 }
 
 // adopt settles which generation of the device this is. resumed: the client knows this incarnation's seqs.
+//
+// A client without a generation names a token that it has drawn once: when its first SUCCESS was lost, or an older HELLO of
+// its own comes late, it gets the generation that it was given. A generation of older data gives way to a higher one of
+// older data, never one that was given out on this data: the two would take turns, each time with the mark reset.
 func (m *mailbox) adopt(msg *message, w *world, out *effects) (resumed bool, code codec.ErrorCode) {
 	same := msg.peer == w.cfg.Incarnation
+	token := uint32(0)
+	if msg.gen == 0 {
+		token = foldToken(msg.first)
+	}
+	again := token != 0 && token == m.token && m.gen == m.registered
 	switch {
+	case again || msg.gen != 0 && msg.gen == m.gen:
+		return m.welcome(msg, same && !again, w, out)
 	case msg.gen == 0:
-		m.register(m.nextGen(w), 0, out)
+		m.registered, m.token = m.nextGen(w), token
+		m.begin(m.registered, 0, out)
 		return false, codec.CodeNone
-	case msg.gen == m.gen:
-		m.raiseMark(msg.last, w, out)
-		return same, codec.CodeNone
-	case m.gen == 0, !same && msg.gen > m.gen:
-		m.register(msg.gen, msg.last, out)
+	case m.gen == 0, !same && msg.gen > m.gen && m.gen != m.registered:
+		m.begin(msg.gen, msg.last, out)
 		return false, codec.CodeNone
 	}
 	return false, codec.CodeGenerationStale
 }
 
-// register begins a generation: its cseqs have nothing to do with those before.
-func (m *mailbox) register(gen uint16, mark uint64, out *effects) {
+// welcome takes back the client of the present generation, unless this is a HELLO that it has given up since.
+func (m *mailbox) welcome(msg *message, same bool, w *world, out *effects) (resumed bool, code codec.ErrorCode) {
+	switch {
+	case m.state == mailboxOnline && m.conn != msg.conn && uint32(msg.seq) < m.epoch:
+		return false, codec.CodeReplaced // by the newer one that is attached
+	case same && msg.first > m.last:
+		return false, codec.CodeAckInvalid
+	}
+	m.raiseMark(msg.last, w, out)
+	return same, codec.CodeNone
+}
+
+// foldToken makes a client's token small. Zero stays none.
+func foldToken(token uint64) uint32 {
+	if token == 0 {
+		return 0
+	}
+	return max(uint32(token^token>>32), 1)
+}
+
+// begin starts a generation: its cseqs have nothing to do with those before.
+func (m *mailbox) begin(gen uint16, mark uint64, out *effects) {
 	m.gen, m.mark, m.done, m.inflight = gen, mark, 0, 0
 	if m.held != 0 {
 		out.release = math.MaxUint64
 	}
 }
 
-// nextGen is the number of a new generation. The first one in an incarnation depends on incarnation and user, so that a device
-// which lost its state while the server lost its data does not get a number that its peers remember.
+// nextGen is the number of a new generation, counted from the last one that was given out on this data: one that was adopted
+// says nothing about which were given out before. The first one depends on data and user, so that a device which lost its
+// state while the server lost its data does not get a number that its peers remember.
 func (m *mailbox) nextGen(w *world) uint16 {
-	switch m.gen {
+	switch m.registered {
 	case 0:
 		return uint16(1 + spread(m.user^w.cfg.Incarnation+uint64(m.device), 32_768))
 	case math.MaxUint16:
 		return 1
 	}
-	return m.gen + 1
+	return m.registered + 1
 }
 
 // becomeOnline answers the session and pushes what waits, from the first entry that is not acknowledged.
@@ -253,7 +290,7 @@ func (m *mailbox) becomeOnline(ev *mailboxEvent, w *world, out *effects) {
 		out.presence = presenceAvailable
 	}
 	m.state = mailboxOnline
-	m.conn, m.loop = msg.conn, uint8(msg.from)
+	m.conn, m.loop, m.epoch = msg.conn, uint8(msg.from), uint32(msg.seq)
 	m.sent, m.window, m.windowBytes = m.acked, 0, 0
 	m.flags &^= flagRefused
 	a := m.toSession(out, msgAttached)

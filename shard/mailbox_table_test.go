@@ -12,8 +12,8 @@ import (
 )
 
 func TestMailboxRecordIsSmallAndWithoutPointers(t *testing.T) {
-	if n := unsafe.Sizeof(mailbox{}); n > 112 {
-		t.Errorf("a mailbox takes %d bytes, more than 112", n)
+	if n := unsafe.Sizeof(mailbox{}); n > 120 {
+		t.Errorf("a mailbox takes %d bytes, more than 120", n)
 	}
 	holdsNoPointers(t, reflect.TypeFor[mailbox]())
 	holdsNoPointers(t, reflect.TypeFor[held]())
@@ -38,7 +38,7 @@ const (
 func mailboxIn(s *Shard, state mailboxState) mailbox {
 	s.cfg.Queue = store.NewMailboxes()
 	m := mailbox{
-		user: userOn(s.cfg.Placement, 0), state: state, gen: testGen, mark: 3, inflight: 1,
+		user: userOn(s.cfg.Placement, 0), state: state, gen: testGen, epoch: 5, mark: 3, inflight: 1,
 		last: testSeqBase + 1, acked: testSeqBase, sent: testSeqBase, notices: 1, entries: 0,
 	}
 	entry := store.Entry{
@@ -76,10 +76,20 @@ func mailboxEvents() map[string]mailboxRow {
 			m.sent, m.window, m.windowBytes = m.last, m.window+1, m.windowBytes+windowCost(1)
 		}
 	}
+	other := receipt(testGen, 2, 0, codec.ReceiptDelivered)
+	other.message.peerDevice = 4
+	read := func(s *Shard, m *mailbox) {
+		e, _ := s.cfg.Queue.Last(m.user, 0)
+		e.Kind = store.EntryKind(codec.ReceiptRead)
+		if err := s.cfg.Queue.Replace(&e); err != nil {
+			panic(err)
+		}
+	}
 	behind := func(_ *Shard, m *mailbox) { m.sent, m.window, m.windowBytes = m.acked, 0, 0 }
 	stop := func(s *Shard, _ *mailbox) { s.setIntake(s.home(testPeer), 1) }
 	return map[string]mailboxRow{
-		"attach":       {ev: said(message{kind: msgAttach, conn: 77, gen: testGen, peer: 7, first: testSeqBase + 1, last: 3}), prepare: acked},
+		"attach":       {ev: said(message{kind: msgAttach, conn: 77, gen: testGen, peer: 7, first: testSeqBase + 1, last: 3, seq: 5}), prepare: acked},
+		"attach ghost": {ev: said(message{kind: msgAttach, conn: 77, gen: testGen, peer: 7, first: testSeqBase + 1, last: 3, seq: 4}), prepare: acked},
 		"attach stale": {ev: said(message{kind: msgAttach, conn: 77, gen: testGen - 1, peer: 7})},
 		"detach":       {ev: said(message{kind: msgDetach, conn: testConn})},
 		"detach late":  {ev: said(message{kind: msgDetach, conn: 99})},
@@ -94,7 +104,9 @@ func mailboxEvents() map[string]mailboxRow {
 		"stored":       {ev: said(message{kind: msgStored, gen: testGen, seq: 4})},
 		"stored late":  {ev: said(message{kind: msgStored, gen: testGen - 1, seq: 4})},
 		"rejected":     {ev: said(message{kind: msgRejected, gen: testGen, seq: 4, code: uint8(codec.CodeMailboxFull)})},
-		"receipt":      {ev: receipt(testGen, 3, 0, codec.ReceiptDelivered)},
+		"receipt":      {ev: other},
+		"receipt gap":  {ev: receipt(testGen, 5, 0, codec.ReceiptDelivered)},
+		"read gap":     {ev: receipt(testGen, 5, 8, codec.ReceiptRead), prepare: read},
 		"receipt next": {ev: receipt(testGen, 2, 0, codec.ReceiptDelivered)},
 		"receipt late": {ev: receipt(testGen-1, 2, 0, codec.ReceiptDelivered)},
 		"read receipt": {ev: receipt(testGen, 2, 8, codec.ReceiptRead)},

@@ -42,7 +42,8 @@ const messageBytes = 66
 // session: of its mailbox), peer, peerDevice and peerGen of the other side; the rest depends on the kind:
 //
 //	kind      to       peer                    first      last      seq    time         code       also
-//	attach    mailbox  incarnation (as peer)   downSeq    ticked                                  conn
+//	attach    mailbox  incarnation (as peer)   downSeq,   ticked    epoch                         conn
+//	                                           token
 //	detach    mailbox                                                       now                    conn
 //	send      mailbox  receiver                                     cseq   now          rejection  conn, flags, parts, payload
 //	read      mailbox  stream that was read    first id   last id   cseq   now          kind       conn, flags

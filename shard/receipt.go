@@ -15,7 +15,7 @@ func (m *mailbox) takeReceipt(msg *message, w *world, out *effects) {
 	case msg.gen != m.gen:
 		w.stats.ReceiptsDropped++
 	case m.coalesce(msg, w, out):
-	case m.notices >= ReceiptEntriesMax:
+	case m.notices-uint32(m.rejections) >= ReceiptEntriesMax:
 		w.stats.ReceiptsDropped++
 	default:
 		e := store.Entry{
@@ -31,18 +31,20 @@ func (m *mailbox) takeReceipt(msg *message, w *world, out *effects) {
 	}
 }
 
-// coalesce lets the newest entry grow when it is a receipt of the same stream that touches this one and the client has not
+// coalesce lets the newest entry grow when it is a receipt of the same stream that this one goes on, and the client has not
 // seen it yet.
 func (m *mailbox) coalesce(msg *message, w *world, out *effects) bool {
 	if m.notices == 0 || m.sent == m.last {
-		return false
+		return false // the newest entry is gone or with the client
 	}
 	e, ok := w.cfg.Queue.Last(m.user, m.device)
-	if !ok || e.Seq <= m.sent || e.Kind != store.EntryKind(msg.code) || e.Peer != msg.peer ||
+	if !ok || e.Kind != store.EntryKind(msg.code) || e.Peer != msg.peer ||
 		e.PeerDevice != msg.peerDevice || e.Gen != msg.gen {
 		return false
 	}
-	if msg.first < e.First || msg.first > e.Last+1 {
+	// Delivered comes in the order of the stream, so what lies between went to others. What a person reads has no order.
+	gaps := codec.ReceiptKind(msg.code) == codec.ReceiptDelivered
+	if msg.first < e.First || msg.first > e.Last+1 && !gaps {
 		return false
 	}
 	e.Last = max(e.Last, msg.last)

@@ -1,8 +1,6 @@
 package shard
 
 import (
-	"math/bits"
-
 	"trunkline/codec"
 	"trunkline/store"
 )
@@ -102,8 +100,9 @@ func (s *Shard) giveUp(m *mailbox) {
 			m.state, m.conn, m.loop = mailboxOffline, 0, 0
 		}
 	case msgStored, msgRejected:
-		m.settleBlind(&s.current)
-		m.expel(&s.out) // the next SUCCESS tells the mark
+		if s.current.gen == m.gen {
+			m.giveBack(s.current.seq, &s.out)
+		}
 	case msgReceipt:
 		s.stats.ReceiptsDropped++
 		if s.current.seq != 0 {
@@ -112,39 +111,21 @@ func (s *Shard) giveUp(m *mailbox) {
 	}
 }
 
-// expel ends the attached session.
-func (m *mailbox) expel(out *effects) {
-	if m.state == mailboxOnline {
-		m.toSession(out, msgKick).code = uint8(codec.CodeCrashed)
-	}
-}
-
-// settleBlind counts a cseq as done whatever became of it: waiting for an answer that never comes would stop the uplink.
-func (m *mailbox) settleBlind(msg *message) {
-	at := msg.seq - m.mark - 1
-	if msg.gen != m.gen || msg.seq <= m.mark || at >= UplinkEntriesMax {
-		return
-	}
-	m.inflight &^= 1 << at
-	m.done |= 1 << at
-	n := bits.TrailingZeros64(^m.done)
-	m.mark += uint64(n)
-	m.done >>= n
-	m.inflight >>= n
-}
-
 // rebuild makes a mailbox's counters fit what the Queue holds: a panic in the middle of several appends leaves entries that
 // the record does not know.
 func (s *Shard) rebuild(index uint32) {
 	m := s.mailboxes.At(index)
 	n := *m
-	n.entries, n.notices, n.bytes, n.window, n.windowBytes = 0, 0, 0, 0, 0
+	n.entries, n.notices, n.rejections, n.bytes, n.window, n.windowBytes = 0, 0, 0, 0, 0, 0
 	s.cfg.Queue.Scan(m.user, m.device, 0, func(e *store.Entry, payload []byte) bool {
 		if e.Kind == entryMessage {
 			n.entries++
 			n.bytes += int64(len(payload))
 		} else {
 			n.notices++
+			if e.Kind == entryRejected {
+				n.rejections++
+			}
 		}
 		if e.Seq <= n.sent {
 			n.window++

@@ -44,7 +44,7 @@ func (s *session) login(now int64, hello *codec.Hello, w *world, out *effects) {
 	}
 	s.user, s.device, s.home = hello.User, hello.Device, uint8(home)
 	m := s.toMailbox(out, msgAttach)
-	m.gen, m.peer, m.first, m.last = hello.Gen, hello.Incarnation, hello.DownSeq, hello.Ticked
+	m.gen, m.peer, m.first, m.last, m.seq = hello.Gen, hello.Incarnation, hello.DownSeq, hello.Ticked, uint64(hello.Epoch)
 	s.becomeAttaching()
 }
 

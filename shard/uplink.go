@@ -10,6 +10,9 @@ import (
 // The uplink rule: cseqs are contiguous in a generation. A SEND or RECEIPT is taken once, in order; the mark passes it when
 // its fate is decided, and a rejection is appended to the sender's mailbox in that same step. Refusals for a while happen
 // here, before anything was routed, so that what follows can't overtake what was refused.
+//
+// A cseq above the mark is done, in flight, or, below nextCseq, neither: then its answer was lost to a fault of ours, and it
+// is routed again when the client sends it again.
 
 // nextCseq is the one cseq that is new and in order.
 func (m *mailbox) nextCseq() uint64 {
@@ -20,11 +23,13 @@ func (m *mailbox) nextCseq() uint64 {
 func (m *mailbox) uplink(now int64, ev *mailboxEvent, w *world, out *effects) {
 	msg := ev.message
 	next := m.nextCseq()
-	switch {
-	case msg.seq <= m.mark:
+	if msg.seq <= m.mark {
 		m.oweTick(out) // the tick was lost: say it again
 		return
-	case msg.seq < next:
+	}
+	at := msg.seq - m.mark - 1
+	switch {
+	case at < UplinkEntriesMax && (m.done|m.inflight)&(1<<at) != 0:
 		return // on its way, or done and waiting for an earlier one
 	case msg.seq > next:
 		if m.flags&flagRefused == 0 {
@@ -32,9 +37,9 @@ func (m *mailbox) uplink(now int64, ev *mailboxEvent, w *world, out *effects) {
 			k.code, k.first = uint8(codec.CodeCseqGap), next
 		}
 		return
-	case next-m.mark > UplinkEntriesMax:
+	case at >= UplinkEntriesMax:
 		w.stats.Unexpected++ // the session leaves such a frame unread
-		m.toSession(out, msgKick).code = uint8(codec.CodeCrashed)
+		m.expel(out)
 		return
 	}
 	if code := m.refusal(msg, w); code != codec.CodeNone {
@@ -42,7 +47,7 @@ func (m *mailbox) uplink(now int64, ev *mailboxEvent, w *world, out *effects) {
 		return
 	}
 	m.flags &^= flagRefused
-	m.inflight |= 1 << (next - m.mark - 1)
+	m.inflight |= 1 << at
 	if msg.kind == msgRead {
 		m.routeReceipt(ev, w, out)
 	} else {
@@ -54,6 +59,8 @@ func (m *mailbox) uplink(now int64, ev *mailboxEvent, w *world, out *effects) {
 func (m *mailbox) refusal(msg *message, w *world) codec.ErrorCode {
 	home := w.home(msg.peer)
 	switch {
+	case msg.kind == msgSend && int(m.rejections)+bits.OnesCount64(m.done|m.inflight) >= RejectionEntriesMax:
+		return codec.CodeRateLimited
 	case msg.kind == msgSend && msg.code != 0:
 		return codec.CodeNone // it goes nowhere
 	case msg.flags&codec.FlagNoStore == 0 && w.intakeStopped(home):
@@ -127,17 +134,38 @@ func (m *mailbox) settle(o outcome, w *world, out *effects) {
 		w.stats.Unexpected++
 		return
 	}
+	if o.code != 0 && at > 0 && w.helds.Len() >= heldMax {
+		m.giveBack(o.cseq, out)
+		return
+	}
 	m.inflight &^= 1 << at
 	m.done |= 1 << at
-	if o.code != 0 {
+	switch {
+	case o.code == 0:
+	case at > 0:
 		w.stats.Rejections[o.code]++
-		if at > 0 && w.helds.Len() < heldMax {
-			out.hold = append(out.hold, o)
-			return // bit 0 is not done: the mark stays
-		}
+		out.hold = append(out.hold, o)
+		return // bit 0 is not done: the mark stays
+	default:
+		w.stats.Rejections[o.code]++
 		m.reject(o, w, out)
 	}
 	m.passMark(bits.TrailingZeros64(^m.done), w, out)
+}
+
+// giveBack forgets that a cseq is in flight. The client is sent away, returns, and sends it again.
+func (m *mailbox) giveBack(cseq uint64, out *effects) {
+	if at := cseq - m.mark - 1; cseq > m.mark && at < UplinkEntriesMax {
+		m.inflight &^= 1 << at
+	}
+	m.expel(out)
+}
+
+// expel ends the attached session; its client comes back.
+func (m *mailbox) expel(out *effects) {
+	if m.state == mailboxOnline {
+		m.toSession(out, msgKick).code = uint8(codec.CodeCrashed)
+	}
 }
 
 // passMark moves the mark over n cseqs that are done.

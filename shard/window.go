@@ -30,6 +30,9 @@ func (m *mailbox) add(e *store.Entry, payload []byte, w *world, out *effects) {
 		m.bytes += int64(len(payload))
 	} else {
 		m.notices++
+		if e.Kind == entryRejected {
+			m.rejections++
+		}
 	}
 	if !direct || !m.windowOpen(len(payload)) {
 		return
@@ -162,6 +165,9 @@ func (a *ackScan) entry(e *store.Entry, payload []byte) bool {
 	}
 	if e.Kind != entryMessage {
 		m.notices--
+		if e.Kind == entryRejected {
+			m.rejections--
+		}
 		return true
 	}
 	m.entries--
@@ -171,11 +177,12 @@ func (a *ackScan) entry(e *store.Entry, payload []byte) bool {
 	return true
 }
 
-// secondTick tells a sender that its message is with the device. Neighbours of one stream are told together.
+// secondTick tells a sender that its message is with the device. Neighbours of one stream are told together, whatever cseqs lie
+// between them: those went to others, for what went here came in order.
 func (a *ackScan) secondTick(e *store.Entry) {
 	if n := len(a.out.posts); n > 0 {
 		r := &a.out.posts[n-1].message
-		if r.kind == msgReceipt && r.user == e.Peer && r.device == e.PeerDevice && r.gen == e.Gen && r.last+1 == e.First {
+		if r.kind == msgReceipt && r.user == e.Peer && r.device == e.PeerDevice && r.gen == e.Gen && r.last < e.First {
 			r.last = e.First
 			return
 		}

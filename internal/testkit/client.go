@@ -36,8 +36,10 @@ type Kept struct {
 	Last        uint64 // seq
 	Ticked      uint64
 	Next        uint64 // the next cseq
+	Epoch       uint32 // of the last attempt to connect
+	Token       uint64 // of this life, until a generation was named
 	Outbox      []Sent // above Ticked
-	Streams     map[Stream]uint64
+	Streams     map[Stream]Seen
 	Sent        map[uint64]*Fate // by cseq of this generation
 }
 
@@ -46,6 +48,28 @@ type Stream struct {
 	User   uint64
 	Device uint8
 	Gen    uint16
+}
+
+// Seen is what was shown of a stream: the last id, and a bit for each of the 64 below it.
+type Seen struct {
+	last  uint64
+	below uint64
+}
+
+// take says whether an id is new, and notes it.
+func (s *Seen) take(id uint64) bool {
+	if id > s.last {
+		n := id - s.last
+		s.below = s.below<<n | 1<<(n-1)
+		s.last = id
+		return true
+	}
+	n := s.last - id
+	if n == 0 || n > 64 || s.below&(1<<(n-1)) != 0 {
+		return false
+	}
+	s.below |= 1 << (n - 1)
+	return true
 }
 
 // Sent is a frame of the outbox.
@@ -75,12 +99,12 @@ type Shown struct {
 // NewClient makes a device without any state.
 func NewClient(w *World, user uint64, device uint8) *Client {
 	c := &Client{World: w, User: user, Device: device, Presence: map[uint64]uint8{}}
-	c.Kept = emptyKept()
+	c.Kept = c.emptyKept()
 	return c
 }
 
-func emptyKept() Kept {
-	return Kept{Next: 1, Streams: map[Stream]uint64{}, Sent: map[uint64]*Fate{}}
+func (c *Client) emptyKept() Kept {
+	return Kept{Next: 1, Token: c.World.Random.Uint64() | 1, Streams: map[Stream]Seen{}, Sent: map[uint64]*Fate{}}
 }
 
 // Connect drops the old connection, if any, and says HELLO on a new one.
@@ -98,7 +122,8 @@ func (c *Client) Compete() {
 
 func (c *Client) hello() {
 	c.conn = c.World.Dial()
-	h := codec.Hello{Version: codec.Version, Device: c.Device, User: c.User}
+	c.Kept.Epoch++
+	h := codec.Hello{Version: codec.Version, Device: c.Device, User: c.User, DownSeq: c.Kept.Token, Epoch: c.Kept.Epoch}
 	if c.Kept.Gen != 0 {
 		h.Gen, h.Incarnation, h.DownSeq, h.Ticked = c.Kept.Gen, c.Kept.Incarnation, c.Kept.Last, c.Kept.Ticked
 	}
@@ -117,7 +142,7 @@ func (c *Client) Crash() {
 // Forget loses everything; the device begins a new life.
 func (c *Client) Forget() {
 	c.Crash()
-	c.Kept = emptyKept()
+	c.Kept = c.emptyKept()
 	c.Screen = nil
 	c.Lives++
 }
@@ -269,10 +294,8 @@ func (c *Client) refused(v *codec.Error) {
 	case v.Code == codec.CodeServerFull || v.Code == codec.CodeRateLimited:
 		c.sentUpTo = v.Ref - 1
 		c.pausedTo = c.World.Now + int64(v.RetryAfterMs)
-	case v.Code == codec.CodeGenerationStale:
-		c.Forget()
-	case v.Code == codec.CodeReplaced || v.Code.Returns():
-	default:
+	case v.Code.Returns():
+	default: // CodeReplaced, too: nobody else has this device, and a connection that was given up is not listened to
 		c.fault("%v (ref %d) to a client that keeps the rules", v.Code, v.Ref)
 	}
 }
@@ -312,10 +335,12 @@ func (c *Client) keepMessage(f codec.Frame) {
 		return
 	}
 	c.Kept.Last = v.Seq
-	if v.ID <= c.Kept.Streams[s] {
+	seen := c.Kept.Streams[s]
+	isNew := seen.take(v.ID)
+	c.Kept.Streams[s] = seen
+	if !isNew {
 		return
 	}
-	c.Kept.Streams[s] = v.ID
 	c.Screen = append(c.Screen, Shown{Stream: s, ID: v.ID, Text: string(v.Blob)})
 }
 
@@ -329,16 +354,20 @@ func (c *Client) keepReceipt(f codec.Frame) {
 	if v.Gen != c.Kept.Gen {
 		return
 	}
+	if v.Kind == codec.ReceiptRejected {
+		c.tick(v.Last) // it is kept with the mark: everything below is taken as well
+	}
 	for id := v.First; id <= v.Last; id++ {
 		fate := c.Kept.Sent[id]
 		if fate == nil || fate.To != v.Peer {
-			continue
+			continue // between messages to this peer lie those to others
 		}
 		switch v.Kind {
 		case codec.ReceiptRejected:
 			fate.Rejected = codec.ErrorCode(v.Code)
 		case codec.ReceiptDelivered:
-			fate.Delivered[v.Device] = true
+			// ... and those that had no part for this device, or were rejected.
+			fate.Delivered[v.Device] = slices.Contains(fate.Devices, v.Device) && fate.Rejected == 0
 		case codec.ReceiptRead:
 			fate.Read = true
 		}

@@ -27,7 +27,7 @@ import (
 //	fin C | drop C               the client's last byte; the connection breaks
 //	advance DURATION             the clock moves
 //	drain MS | restart N         GOAWAY; a server without its data, of incarnation N
-//	panic LOOP CALL              the next such call panics: append, scan, drop, replace, last, credit, send, post
+//	panic LOOP CALL [SKIP]       the next such call panics: append, scan, drop, replace, last, credit, send, post
 //	stats                        counters that are not zero
 func scriptCommands() map[string]func(s *script, args []string) []string {
 	return map[string]func(s *script, args []string) []string{
@@ -342,7 +342,7 @@ func (s *script) panic(args []string) []string {
 			}
 		}
 	default:
-		l.Queue.Arm(call)
+		l.Queue.Arm(call, int(s.number(append(args, "0")[2])))
 	}
 	return nil
 }

@@ -5,17 +5,21 @@ import (
 	"trunkline/store"
 )
 
-// FaultyQueue is a Queue whose next call of one kind panics, once.
+// FaultyQueue is a Queue of which one call panics.
 type FaultyQueue struct {
 	shard.Queue
 	next string
+	skip int
 }
 
-// Arm has the next "append", "replace", "scan", "drop" or "last" panic.
-func (q *FaultyQueue) Arm(call string) { q.next = call }
+// Arm has an "append", "replace", "scan", "drop" or "last" panic: the next one after `skip` others of its kind.
+func (q *FaultyQueue) Arm(call string, skip int) { q.next, q.skip = call, skip }
 
 func (q *FaultyQueue) fail(call string) {
-	if q.next == call {
+	if q.next != call {
+		return
+	}
+	if q.skip--; q.skip < 0 {
 		q.next = ""
 		panic("testkit: injected into " + call)
 	}
