@@ -96,16 +96,14 @@ func (c *Client) login(ctx context.Context) (*link, error) {
 		if ctx.Err() != nil && errors.Is(err, os.ErrDeadlineExceeded) {
 			err = fmt.Errorf("login: %w", ctx.Err())
 		}
-		return nil, errors.Join(err, dropConn(conn))
+		dropConn(conn)
+		return nil, err
 	}
 	return l, nil
 }
 
 // dropConn closes a connection whose fate is decided: how the close ends says nothing new.
-func dropConn(conn net.Conn) error {
-	_ = conn.Close()
-	return nil
-}
+func dropConn(conn net.Conn) { _ = conn.Close() }
 
 func (c *Client) shakeHands(conn net.Conn) (*link, error) {
 	hello, err := c.hello()
@@ -244,7 +242,7 @@ func (c *Client) attach(conn net.Conn, in *frameReader, s *codec.Success) (*link
 func (c *Client) detach(l *link, err error) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	_ = dropConn(l.conn)
+	dropConn(l.conn)
 	c.link = nil
 	c.watch = c.watch[:0]
 	c.ephemeral = c.ephemeral[:0]

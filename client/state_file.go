@@ -196,7 +196,7 @@ func (s *fileState) stream(k StreamKey) []byte {
 // dropUpTo deletes the rows whose numbers are not above n. They are at the bucket's front.
 func dropUpTo(b *bbolt.Bucket, n uint64) error {
 	c := b.Cursor()
-	for k, _ := c.First(); k != nil && len(k) == 8 && binary.BigEndian.Uint64(k) <= n; k, _ = c.First() {
+	for k, _ := c.First(); len(k) == 8 && binary.BigEndian.Uint64(k) <= n; k, _ = c.First() {
 		if err := c.Delete(); err != nil {
 			return err
 		}

@@ -250,6 +250,29 @@ func TestNothingIsSentBeforeTheStateHasIt(t *testing.T) {
 	})
 }
 
+func TestTheGenerationIsKeptBeforeAnythingIsSentUnderIt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		state := NewMemoryState()
+		c, err := Dial(t.Context(), "fake", WithUser(testUser), WithDialer(f.dial), WithOfflineStart(), WithState(state))
+		if err != nil {
+			t.Fatal(err)
+		}
+		send(t, c, "written before the first login")
+		p := f.accept()
+		p.hello()
+		p.success(welcome(0))
+		want[Connected](t, c)
+		p.expectSend(1)
+		// A crash now must not register another generation: the message would come twice.
+		snap, err := state.Load()
+		if err != nil || snap.Marks.Generation != testGen || snap.Marks.Incarnation != testIncarnation {
+			t.Errorf("state has %+v, %v", snap.Marks, err)
+		}
+		closeClient(t, c)
+	})
+}
+
 func TestAStateThatCannotBeWrittenEndsTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)

@@ -67,7 +67,7 @@ func (w *writer) write() bool {
 	now := c.cfg.now()
 	if w.silent(l, now) {
 		l.broken = ErrPongTimeout
-		_ = dropConn(l.conn)
+		dropConn(l.conn)
 		return true
 	}
 	w.fill(l, now)
@@ -94,7 +94,7 @@ func (w *writer) leave(l *link) {
 func closeWrite(conn net.Conn) {
 	half, ok := conn.(interface{ CloseWrite() error })
 	if !ok || half.CloseWrite() != nil {
-		_ = dropConn(conn)
+		dropConn(conn)
 	}
 }
 
@@ -114,7 +114,7 @@ func (w *writer) flush(l *link, now time.Time) {
 	}
 	if err != nil && l.broken == nil {
 		l.broken = err
-		_ = dropConn(l.conn)
+		dropConn(l.conn)
 	}
 }
 
