@@ -44,33 +44,6 @@ func residentBytes(pid int) (bytes int64, source string, err error) {
 	return kb << 10, "ps", err
 }
 
-// clockTick is the unit of CPU times in /proc/PID/stat: USER_HZ, 100 on every Linux that Go runs on.
-const clockTick = 10 * time.Millisecond
-
-// cpuTime reads a process's CPU time from /proc/PID/stat, see proc_pid_stat(5); ok is false where there is none.
-func cpuTime(pid int) (cpu time.Duration, ok bool) {
-	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0, false
-	}
-	return parseStat(string(b))
-}
-
-// parseStat takes utime and stime, fields 14 and 15. Field 2, the name, may hold blanks and brackets; it ends at the last one.
-func parseStat(s string) (cpu time.Duration, ok bool) {
-	i := strings.LastIndexByte(s, ')')
-	if i < 0 {
-		return 0, false
-	}
-	f := strings.Fields(s[i+1:])
-	if len(f) < 13 {
-		return 0, false
-	}
-	user, err1 := strconv.ParseInt(f[11], 10, 64)
-	system, err2 := strconv.ParseInt(f[12], 10, 64)
-	return time.Duration(user+system) * clockTick, err1 == nil && err2 == nil
-}
-
 // socketMemory reads what TCP holds in buffers (pages) and the kernel's slab memory (bytes), of the whole machine.
 // Missing values are 0.
 func socketMemory() (tcpPages, slabBytes int64) {

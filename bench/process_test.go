@@ -3,31 +3,9 @@ package bench
 import (
 	"context"
 	"errors"
-	"os"
 	"runtime"
 	"testing"
-	"time"
 )
-
-func TestParseStatFindsTheCPUTimeBehindAnyName(t *testing.T) {
-	const rest = " S 1 2 3 4 5 6 7 8 9 10 150 50 0 0 20 0"
-	for _, row := range []struct {
-		name, line string
-		want       time.Duration
-		ok         bool
-	}{
-		{"a plain name", "12 (trunkline)" + rest, 2 * time.Second, true},
-		{"a name with blanks and brackets", "12 (a) b) (c)" + rest, 2 * time.Second, true},
-		{"no name", "12 S 1 2", 0, false},
-		{"a cut line", "12 (a) S 1 2", 0, false},
-		{"no numbers", "12 (a) S 1 2 3 4 5 6 7 8 9 10 x y", 0, false},
-	} {
-		got, ok := parseStat(row.line)
-		if ok != row.ok || ok && got != row.want {
-			t.Errorf("%s: %v, %v", row.name, got, ok)
-		}
-	}
-}
 
 func TestOwnUsageSeesMemoryAndTime(t *testing.T) {
 	before, err := ownUsage()
@@ -49,18 +27,6 @@ func TestOwnUsageSeesMemoryAndTime(t *testing.T) {
 		t.Errorf("CPU time went from %v to %v", before.CPU, after.CPU)
 	}
 	runtime.KeepAlive(b)
-}
-
-func TestCPUTimeOfAProcessIsReadWhereThereIsProc(t *testing.T) {
-	if _, err := os.Stat("/proc/self/stat"); err != nil {
-		t.Skip("no /proc on this system: CPU time comes from /status there")
-	}
-	if _, ok := cpuTime(os.Getpid()); !ok {
-		t.Error("own CPU time was not found")
-	}
-	if _, ok := cpuTime(-1); ok {
-		t.Error("a process that can't exist has a CPU time")
-	}
 }
 
 func TestSteadyBytesWaitsUntilMemoryStandsStill(t *testing.T) {
