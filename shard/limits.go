@@ -105,7 +105,7 @@ const (
 
 // heldMax bounds the rejections of one loop that wait for their mark (rare: 64 for each device at most). Over it the session
 // is closed (CodeCrashed): its client returns and sends that message again.
-const heldMax = 1 << 20
+const heldMax = 1 << 16
 
 // sessionsMax bounds the slot numbers of connections: twice the most that one process is meant to hold.
 const sessionsMax = 1 << 24
