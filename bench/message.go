@@ -178,8 +178,10 @@ func pairsOn(l, pairs, loops int) int { return (pairs - l + loops - 1) / loops }
 func (r *messageRun) logIn(ctx context.Context) error {
 	clk, first := newClock(), firstUser()
 	sessions := 2 * r.cfg.Pairs
-	if bytes, _, err := r.target.collected(ctx); err == nil {
-		r.out.RSSEmptyBytes = bytes
+	for range 2 { // a server that has just started gives back what its start took
+		if bytes, _, err := r.target.collected(ctx); err == nil {
+			r.out.RSSEmptyBytes = bytes
+		}
 	}
 	f, err := newFleet(r.target.addr, r.cfg.Loops, sessions, func(f *fleet, l *netpoll.Loop) netpoll.Handler {
 		sl := newSessionLoop(f, l, clk, first)
@@ -208,7 +210,9 @@ func (r *messageRun) logIn(ctx context.Context) error {
 	r.out.LoginsPerSecond = round(float64(sessions)/time.Since(began).Seconds(), 0)
 	if bytes, _, err := r.target.collected(ctx); err == nil {
 		r.out.RSSLoggedInBytes = bytes
-		r.report.RSSBytesPerSession = ptr(round(float64(bytes-r.out.RSSEmptyBytes)/float64(sessions), 1))
+	}
+	if grown := r.out.RSSLoggedInBytes - r.out.RSSEmptyBytes; r.out.RSSEmptyBytes > 0 && grown > 0 {
+		r.report.RSSBytesPerSession = ptr(round(float64(grown)/float64(sessions), 1))
 	}
 	return nil
 }

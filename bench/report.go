@@ -20,7 +20,7 @@ type Report struct {
 
 	// RSSBytesPerSession: Connect: slope of the server's resident memory between two counts of idle sessions (or raw
 	// connections). Message: growth from the empty server to all sessions logged in, divided by them, fixed costs
-	// included, so an upper bound.
+	// included, so an upper bound; null when it did not grow, as with few sessions.
 	RSSBytesPerSession *float64 `json:"server_rss_bytes_per_session"`
 	// CPUUsPerMessage is user and system CPU of the server process in microseconds: Message: for each message that
 	// arrived, with everything it causes (both ticks, acknowledgements). Echo: of our server with the fewest in flight.
@@ -102,8 +102,10 @@ func (r *Report) messageRows(t *table) {
 	t.row("damaged", fmt.Sprint(m.Corrupted))
 	t.row("ticks missing", fmt.Sprintf("%d first, %d second", m.FirstTicksMissing, m.SecondTicksMissing))
 	t.row("refused", fmt.Sprintf("%d for a while, %d rejected, %d sessions closed by the server", m.Refused, m.Rejected, m.Closed))
-	if r.RSSBytesPerSession != nil {
+	if m.RSSEndBytes > 0 {
 		t.row("server memory", fmt.Sprintf("%.1f MB empty, %.1f MB logged in, %.1f MB at the end", mb(m.RSSEmptyBytes), mb(m.RSSLoggedInBytes), mb(m.RSSEndBytes)))
+	}
+	if r.RSSBytesPerSession != nil {
 		t.row("growth a session", fmt.Sprintf("%s B, fixed costs included (`bench connect` has the slope)", number(r.RSSBytesPerSession, 0)))
 	}
 }
