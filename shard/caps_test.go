@@ -184,3 +184,38 @@ func TestWhatALoopRefusesWaitsInOrder(t *testing.T) {
 		t.Errorf("the backlog has no end")
 	}
 }
+
+// sendFrame makes a SEND by hand, so that it may hold what no encoder writes.
+func sendFrame(flags codec.Flags, ext, blob []byte) []byte {
+	body := make([]byte, 17, 32+len(ext)+len(blob))
+	body[7], body[15], body[16] = 1, 5, 1 // cseq 1, to 5, one part
+	body = append(body, ext...)
+	body = append(body, 0, 0, byte(len(blob)>>8), byte(len(blob)))
+	body = append(body, blob...)
+	n := len(body) + 2
+	head := []byte{byte(n) | 0x80, byte(n>>7) | 0x80, byte(n >> 14)}
+	if n < 1<<14 {
+		head = []byte{byte(n) | 0x80, byte(n >> 7)}
+	}
+	if n < 1<<7 {
+		head = []byte{byte(n)}
+	}
+	return append(append(head, byte(codec.KindSend), byte(flags)), body...)
+}
+
+func TestWhatCanNotBeDeliveredIsRejectedAndTheConnectionStays(t *testing.T) {
+	for code, b := range map[codec.ErrorCode][]byte{
+		codec.CodeTooLarge:     sendFrame(0, nil, make([]byte, codec.BlobBytesMax+1)),
+		codec.CodeUnsupported:  sendFrame(codec.FlagExt, []byte{0, 2, 0x80, 0}, []byte("x")),
+		codec.CodeNotForGroups: sendFrame(codec.FlagGroup, nil, []byte("x")),
+	} {
+		s := quietShard()
+		m := s.mailboxes.At(onlineMailbox(t, s, userOn(s.cfg.Placement, 0)))
+		if n := s.Data(testNow, testConn, b); n != len(b) {
+			t.Errorf("%v: %d of %d bytes consumed", code, n, len(b))
+		}
+		if s.stats.Rejections[code] != 1 || m.mark != 1 || m.rejections != 1 || s.lookup(testConn).state != sessionOpen {
+			t.Errorf("%v: rejected %d times, mark %d, state %d", code, s.stats.Rejections[code], m.mark, s.lookup(testConn).state)
+		}
+	}
+}
