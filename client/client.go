@@ -25,6 +25,9 @@ type Client struct {
 
 	mu         sync.Mutex // guards what follows; the only lock
 	generation uint16
+	token      uint64 // of the registration under way
+	epoch      uint32 // of the newest attempt to log in
+	epochKept  uint32 // State has all up to here set aside
 	up         uplink
 	down       downlink
 	sent       sentTable
@@ -75,7 +78,8 @@ func Dial(ctx context.Context, addr string, opts ...Option) (*Client, error) {
 
 func newClient(addr string, cfg config, snap Snapshot) *Client {
 	c := &Client{
-		cfg: cfg, addr: addr, generation: snap.Marks.Generation,
+		cfg: cfg, addr: addr, generation: snap.Marks.Generation, token: snap.Marks.Token,
+		epoch: snap.Marks.Epoch, epochKept: snap.Marks.Epoch,
 		log:        cfg.log.With("user", cfg.user, "device", cfg.device),
 		events:     make(chan Event, cfg.eventBuffer),
 		wake:       make(chan struct{}, 1),

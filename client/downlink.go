@@ -30,22 +30,44 @@ type pendingRow struct {
 	settled     bool
 	message     bool // the fields below are set
 	key         StreamKey
-	gen         uint16
 	id          uint64
 }
 
 // streamRow is a stream as this process sees it: handed is what went to the application, kept what it acknowledged.
 type streamRow struct {
-	gen    uint16
-	handed uint64
-	used   uint64
+	handed, kept idSet
+	used         uint64
+}
+
+// idSet remembers the highest id and which of the 64 below it were seen. What is further below counts as seen. The
+// highest alone is not enough: after a server lost its data, a message that was rejected the first time may be
+// taken the second time, behind one that was taken both times.
+type idSet struct {
+	last  uint64
+	below uint64 // bit i: last-i-1 was seen
+}
+
+// take adds id; fresh is false when it was seen.
+func (s *idSet) take(id uint64) (fresh bool) {
+	if id > s.last {
+		s.below = (s.below<<1 | 1) << (id - s.last - 1)
+		s.last = id
+		return true
+	}
+	d := s.last - id
+	if d == 0 || d > 64 || s.below&(1<<(d-1)) != 0 {
+		return false
+	}
+	s.below |= 1 << (d - 1)
+	return true
 }
 
 // newDownlink continues with what a State held.
 func newDownlink(m Marks, streams []Stream) downlink {
 	d := downlink{incarnation: m.Incarnation, received: m.LastSeq, last: m.LastSeq, streams: map[StreamKey]*streamRow{}}
 	for _, s := range streams {
-		d.streams[s.StreamKey] = &streamRow{gen: s.Gen, handed: s.ID, used: s.Used}
+		seen := idSet{last: s.ID, below: s.Below}
+		d.streams[s.StreamKey] = &streamRow{handed: seen, kept: seen, used: s.Used}
 		d.uses = max(d.uses, s.Used)
 	}
 	return d
@@ -77,27 +99,26 @@ func (d *downlink) accept(v *codec.Deliver) (arrival, before uint64, fresh bool)
 		return 0, 0, false
 	}
 	d.received = v.Seq
-	key := StreamKey{User: v.From, Device: v.Device, Group: v.Group}
-	row, known := d.streams[key]
-	duplicate := known && row.gen == v.Gen && v.ID <= row.handed
-	if !known {
+	key := StreamKey{User: v.From, Device: v.Device, Gen: v.Gen, Group: v.Group}
+	row := d.streams[key]
+	if row == nil {
 		row = &streamRow{}
 		d.streams[key] = row
 	}
-	if known && row.gen == v.Gen {
-		before = row.handed
+	if v.ID > row.handed.last {
+		before = row.handed.last
 	}
+	duplicate := !row.handed.take(v.ID)
 	d.arrivals++
 	d.uses++
 	row.used = d.uses
 	d.pending = append(d.pending, pendingRow{
 		arrival: d.arrivals, incarnation: d.incarnation, seq: v.Seq, settled: duplicate, message: !duplicate,
-		key: key, gen: v.Gen, id: v.ID,
+		key: key, id: v.ID,
 	})
 	if duplicate {
 		return 0, 0, false
 	}
-	row.gen, row.handed = v.Gen, v.ID
 	return d.arrivals, before, true
 }
 
@@ -148,10 +169,9 @@ func (d *downlink) settle(c *Change) (moved bool) {
 
 // keep adds the row's stream to c, in place of an earlier state of it in the same change.
 func (d *downlink) keep(r *pendingRow, c *Change) {
-	s := Stream{StreamKey: r.key, Gen: r.gen, ID: r.id}
-	if row := d.streams[r.key]; row != nil {
-		s.Used = row.used
-	}
+	row := d.streams[r.key] // there: forget spares what is pending
+	row.kept.take(r.id)
+	s := Stream{StreamKey: r.key, ID: row.kept.last, Below: row.kept.below, Used: row.used}
 	for i := range c.Streams {
 		if c.Streams[i].StreamKey == r.key {
 			c.Streams[i] = s

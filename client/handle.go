@@ -105,7 +105,8 @@ func (c *Client) report(v *codec.Receipt) []Event {
 }
 
 // reportRejected makes one event for each rejected message; one that is no longer remembered is named by the range's
-// first number.
+// first number. The server's mark has passed what it rejects, so a rejection is a first tick for everything up to it,
+// and both are kept by one commit: else the number would be missing in what is sent again to a server that lost its data.
 func (c *Client) reportRejected(v *codec.Receipt) []Event {
 	var events []Event
 	code := codec.ErrorCode(v.Code)
@@ -115,6 +116,10 @@ func (c *Client) reportRejected(v *codec.Receipt) []Event {
 	c.sent.reject(v.Peer, v.First, v.Last, code, c.journal.staged, func(id uint64) {
 		events = append(events, Rejected{ID: id, Peer: v.Peer, Code: code})
 	})
+	if first, last, ok := c.up.tick(v.Last); ok && last != 0 {
+		c.outboxShrank()
+		events = append(events, Tick{Level: TickServer, First: first, Last: last, Time: seconds(v.TimeSec)})
+	}
 	return events
 }
 

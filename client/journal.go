@@ -81,6 +81,6 @@ func (c *Client) commitOnce() {
 func (c *Client) marks() Marks {
 	return Marks{
 		User: c.cfg.user, Device: c.cfg.device, Generation: c.generation, Incarnation: c.down.incarnation,
-		LastSeq: c.down.last, Ticked: c.up.ticked, NextCseq: c.up.last() + 1,
+		LastSeq: c.down.last, Ticked: c.up.ticked, NextCseq: c.up.last() + 1, Epoch: c.epochKept, Token: c.token,
 	}
 }

@@ -46,7 +46,7 @@ const (
 	// LoginTimeout bounds connecting and the answer to HELLO of every login but the first, which Dial's context bounds too.
 	LoginTimeout = 10 * time.Second
 	// PongTimeout is how long the server may stay silent after a ping. Over it the connection is given up.
-	PongTimeout = 15 * time.Second
+	PongTimeout = 10 * time.Second
 	// WriteTimeout bounds one write. Over it the connection is given up.
 	WriteTimeout = 30 * time.Second
 	// BackoffBase and BackoffMax are the defaults of WithBackoff.
@@ -57,6 +57,8 @@ const (
 	RetryAfterMax = time.Hour
 	// BackoffResetAfter is how long a session must have lasted for the next lost connection to start at BackoffBase again.
 	BackoffResetAfter = 30 * time.Second
+	// epochBlock is how many connection epochs are set aside with one commit. A process that ends leaves the rest unused.
+	epochBlock = 64
 	// keepaliveMin is the shortest keepalive that is believed, so that a damaged SUCCESS makes no ping storm.
 	keepaliveMin = time.Second
 	// lazyCommitDelay is how long ticks and receipts may wait to share a commit with something urgent. They may be lost:

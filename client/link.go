@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"os"
 	"time"
@@ -23,6 +24,7 @@ type link struct {
 	since     time.Time // of the login
 	heard     time.Time // anything arrived
 	wrote     time.Time // anything was written
+	waiting   time.Time // a tick is missing since; no ping is due sooner than PongTimeout after it
 	pinged    time.Time // a ping waits for its answer since; zero: none does
 	blocked   bool      // the reader waits for the application: silence proves nothing
 	away      *ServerError
@@ -129,15 +131,27 @@ func (c *Client) shakeHands(conn net.Conn) (*link, error) {
 	return c.attach(conn, in, &success)
 }
 
-// hello tells the server what State holds: nothing in it may be lost by a crash, so it is committed first.
+// hello tells the server what State holds: nothing in it may be lost by a crash, so it is committed first. The epoch of
+// each attempt is higher than that of any before, in this process or an earlier one.
 func (c *Client) hello() (codec.Hello, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	now := c.cfg.now()
+	if c.epoch++; c.epoch > c.epochKept {
+		c.epochKept = c.epoch + epochBlock - 1
+		c.journal.touch(now)
+	}
+	for c.generation == 0 && c.token == 0 {
+		c.token = rand.Uint64()
+		c.journal.touch(now)
+	}
 	if err := c.commit(); err != nil {
 		return codec.Hello{}, err
 	}
-	h := codec.Hello{Version: codec.Version, User: c.cfg.user, Device: c.cfg.device, Gen: c.generation}
-	if h.Gen != 0 {
+	h := codec.Hello{Version: codec.Version, User: c.cfg.user, Device: c.cfg.device, Gen: c.generation, Epoch: c.epoch}
+	if h.Gen == 0 {
+		h.DownSeq = c.token
+	} else {
 		h.Incarnation, h.DownSeq, h.Ticked = c.durableIncarnation, c.durableLast, c.up.ticked
 	}
 	return h, nil
@@ -209,7 +223,7 @@ func (c *Client) attach(conn net.Conn, in *frameReader, s *codec.Success) (*link
 		return nil, fmt.Errorf("%w: it has taken %d, the state has sent %d", ErrStateBehind, s.UpHigh, c.up.durable)
 	}
 	now := c.cfg.now()
-	c.generation = s.Gen
+	c.generation, c.token = s.Gen, 0
 	lost := c.down.begin(s.Incarnation)
 	first, last, _ := c.up.tick(s.UpHigh)
 	c.up.begin(int(s.WindowEntries), int(s.WindowBytes))

@@ -114,7 +114,7 @@ func TestStreamsAreBoundedAndTheQuietOnesGoFirst(t *testing.T) {
 	if len(gone) != StreamsMax/16 || len(d.streams) != StreamsMax+1-StreamsMax/16 {
 		t.Errorf("%d forgotten, %d kept", len(gone), len(d.streams))
 	}
-	if !gone[StreamKey{User: 1}] || gone[StreamKey{User: StreamsMax}] {
+	if !gone[StreamKey{User: 1, Gen: 1}] || gone[StreamKey{User: StreamsMax, Gen: 1}] {
 		t.Error("not the quiet ones were forgotten")
 	}
 }
@@ -131,6 +131,44 @@ func TestWhatWasKeptOfLostDataIsNotToldToTheNewServer(t *testing.T) {
 	}
 	if len(c.Streams) != 1 || c.Streams[0].ID != 3 {
 		t.Errorf("the stream's last id is not kept: %+v", c.Streams)
+	}
+}
+
+func TestIDsBelowTheHighestAreTakenOnce(t *testing.T) {
+	var s idSet
+	for _, step := range []struct {
+		id    uint64
+		fresh bool
+	}{
+		{100, true}, {100, false}, {99, true}, {99, false}, {101, true}, {99, false}, {100, false}, {98, true},
+		{37, true}, {37, false}, {36, false}, {1, false}, {164, true}, {100, false}, {101, false}, {102, true},
+		{164 + 64, true}, {164, false}, {165, true}, {1000, true}, {228, false}, {999, true}, {936, true}, {935, false},
+	} {
+		if fresh := s.take(step.id); fresh != step.fresh {
+			t.Fatalf("id %d with highest %d: fresh %v, want %v", step.id, s.last, fresh, step.fresh)
+		}
+	}
+}
+
+func TestOnlyWhatWasKeptIsRememberedAcrossRuns(t *testing.T) {
+	d := newDownlink(Marks{Incarnation: 1}, nil)
+	var c Change
+	for i, id := range []uint64{5, 9, 7} {
+		if _, _, fresh := d.accept(&codec.Deliver{Seq: uint64(i + 1), From: 5, ID: id, Gen: 1}); !fresh {
+			t.Fatalf("id %d is not fresh", id)
+		}
+	}
+	d.acknowledge(2) // 5 and 9; 7 was shown and never acknowledged
+	d.settle(&c)
+	d = newDownlink(Marks{Incarnation: 1, LastSeq: 2}, c.Streams)
+	d.begin(2)
+	for i, step := range []struct {
+		id    uint64
+		fresh bool
+	}{{5, false}, {7, true}, {9, false}, {10, true}} {
+		if _, _, fresh := d.accept(&codec.Deliver{Seq: uint64(i + 1), From: 5, ID: step.id, Gen: 1}); fresh != step.fresh {
+			t.Errorf("id %d in the next run: fresh %v, want %v", step.id, fresh, step.fresh)
+		}
 	}
 }
 

@@ -34,6 +34,8 @@ type modelServer struct {
 	seq         uint64
 	pushed      int // of mailbox, on this connection
 	written     int // ids given out by the peer
+	token       uint64
+	epoch       uint32
 	done        bool
 }
 
@@ -79,13 +81,20 @@ func (s *modelServer) luck(oneIn int) bool { return !s.done && s.r.IntN(oneIn) =
 
 // login applies rule 6.
 func (s *modelServer) login(h *codec.Hello) {
+	if h.Epoch <= s.epoch {
+		s.t.Errorf("an attempt with epoch %d after one with %d", h.Epoch, s.epoch)
+	}
+	s.epoch = h.Epoch
 	s.pushed, s.refusedAt = 0, 0
 	if s.luck(8) {
 		s.loseData()
 	}
 	switch {
 	case h.Gen == 0:
-		s.gen, s.mark = s.gen+1, 0
+		if h.DownSeq == 0 || s.token != 0 && h.DownSeq != s.token {
+			s.t.Errorf("token %d, then %d", s.token, h.DownSeq)
+		}
+		s.gen, s.mark, s.token = 1, 0, h.DownSeq
 		if len(s.taken) > 0 {
 			s.t.Error("a client with state registered a new generation")
 		}

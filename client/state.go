@@ -23,6 +23,8 @@ type Marks struct {
 	LastSeq     uint64 // every mailbox entry up to here is kept by the application
 	Ticked      uint64 // every cseq up to here has its first tick
 	NextCseq    uint64 // number of the next message or receipt; from 1
+	Epoch       uint32 // highest connection epoch that may have been used; they are set aside in blocks
+	Token       uint64 // of a registration whose SUCCESS has not come; 0: none
 }
 
 // EntryKind says what an outbox entry is.
@@ -53,19 +55,21 @@ type Entry struct {
 	First, Last uint64
 }
 
-// StreamKey names what one device sends to this user directly (Group 0) or to one group.
+// StreamKey names what one generation of a device sends to this user directly (Group 0) or to one group.
 type StreamKey struct {
 	User   uint64
 	Device uint8
+	Gen    uint16
 	Group  uint64
 }
 
-// Stream is the last id that was kept of a stream. A duplicate is what is not above ID in the same generation.
+// Stream says which ids of a stream were kept: the highest, and bit i of Below for the id i+1 below it. What is further
+// below counts as kept.
 type Stream struct {
 	StreamKey
-	Gen  uint16
-	ID   uint64
-	Used uint64 // rises with use; the lowest is forgotten first
+	ID    uint64
+	Below uint64
+	Used  uint64 // rises with use; the lowest is forgotten first
 }
 
 // Sent is what is known of a message that this device sent.

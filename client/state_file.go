@@ -12,20 +12,22 @@ import (
 
 // fileState is a State in one bbolt file. Buckets, all numbers big-endian:
 //
-//	marks    "v1"                               -> user u64, device u8, gen u16, incarnation u64, last u64, ticked u64, next u64
-//	outbox   cseq u64                           -> entry, see appendEntry
-//	streams  user u64, device u8, group u64     -> gen u16, id u64, used u64
-//	sent     id u64                             -> peer u64, level u8, rejected u8
+//	marks    "v1"                                    -> user u64, device u8, gen u16, incarnation u64, last u64, ticked u64,
+//	                                                    next u64, epoch u32, token u64
+//	outbox   cseq u64                                -> entry, see appendEntry
+//	streams  user u64, device u8, gen u16, group u64 -> id u64, below u64, used u64
+//	sent     id u64                                  -> peer u64, level u8, rejected u8
 type fileState struct {
 	db  *bbolt.DB
 	key []byte // the commits' scratch: bbolt keeps keys until the transaction ends, so each use appends
 }
 
 const (
-	marksBytes  = 8 + 1 + 2 + 8 + 8 + 8 + 8
-	streamBytes = 2 + 8 + 8
-	sentBytes   = 8 + 1 + 1
-	entryBytes  = 1 + 8 + 8 + 8 + 1 + 1 + 1 + 2 + 8 + 8 // before the payload
+	marksBytes     = 8 + 1 + 2 + 8 + 8 + 8 + 8 + 4 + 8
+	streamKeyBytes = 8 + 1 + 2 + 8
+	streamBytes    = 8 + 8 + 8
+	sentBytes      = 8 + 1 + 1
+	entryBytes     = 1 + 8 + 8 + 8 + 1 + 1 + 1 + 2 + 8 + 8 // before the payload
 )
 
 // The names of the buckets and of the one key in marks.
@@ -104,7 +106,7 @@ func loadAll(tx *bbolt.Tx, snap *Snapshot) error {
 		return err
 	}
 	err = tx.Bucket([]byte(bucketStreams)).ForEach(func(k, v []byte) error {
-		if len(k) != 17 || len(v) != streamBytes {
+		if len(k) != streamKeyBytes || len(v) != streamBytes {
 			return fmt.Errorf("stream row of %d and %d bytes", len(k), len(v))
 		}
 		snap.Streams = append(snap.Streams, parseStream(k, v))
@@ -158,8 +160,8 @@ func (s *fileState) commitStreams(b *bbolt.Bucket, c *Change) error {
 	}
 	for i := range c.Streams {
 		r := &c.Streams[i]
-		v := binary.BigEndian.AppendUint16(nil, r.Gen)
-		v = binary.BigEndian.AppendUint64(v, r.ID)
+		v := binary.BigEndian.AppendUint64(nil, r.ID)
+		v = binary.BigEndian.AppendUint64(v, r.Below)
 		v = binary.BigEndian.AppendUint64(v, r.Used)
 		if err := b.Put(s.stream(r.StreamKey), v); err != nil {
 			return err
@@ -189,6 +191,7 @@ func (s *fileState) stream(k StreamKey) []byte {
 	from := len(s.key)
 	s.key = binary.BigEndian.AppendUint64(s.key, k.User)
 	s.key = append(s.key, k.Device)
+	s.key = binary.BigEndian.AppendUint16(s.key, k.Gen)
 	s.key = binary.BigEndian.AppendUint64(s.key, k.Group)
 	return s.key[from:len(s.key):len(s.key)]
 }
@@ -211,7 +214,9 @@ func appendMarks(b []byte, m *Marks) []byte {
 	b = binary.BigEndian.AppendUint64(b, m.Incarnation)
 	b = binary.BigEndian.AppendUint64(b, m.LastSeq)
 	b = binary.BigEndian.AppendUint64(b, m.Ticked)
-	return binary.BigEndian.AppendUint64(b, m.NextCseq)
+	b = binary.BigEndian.AppendUint64(b, m.NextCseq)
+	b = binary.BigEndian.AppendUint32(b, m.Epoch)
+	return binary.BigEndian.AppendUint64(b, m.Token)
 }
 
 // parseMarks undoes appendMarks; the caller has checked the length.
@@ -220,14 +225,15 @@ func parseMarks(b []byte) Marks {
 	return Marks{
 		User: be.Uint64(b), Device: b[8], Generation: be.Uint16(b[9:]), Incarnation: be.Uint64(b[11:]),
 		LastSeq: be.Uint64(b[19:]), Ticked: be.Uint64(b[27:]), NextCseq: be.Uint64(b[35:]),
+		Epoch: be.Uint32(b[43:]), Token: be.Uint64(b[47:]),
 	}
 }
 
 func parseStream(k, v []byte) Stream {
 	be := binary.BigEndian
 	return Stream{
-		StreamKey: StreamKey{User: be.Uint64(k), Device: k[8], Group: be.Uint64(k[9:])},
-		Gen:       be.Uint16(v), ID: be.Uint64(v[2:]), Used: be.Uint64(v[10:]),
+		StreamKey: StreamKey{User: be.Uint64(k), Device: k[8], Gen: be.Uint16(k[9:]), Group: be.Uint64(k[11:])},
+		ID:        be.Uint64(v), Below: be.Uint64(v[8:]), Used: be.Uint64(v[16:]),
 	}
 }
 

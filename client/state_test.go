@@ -44,12 +44,14 @@ func randomChange(r *rand.Rand, m *Marks) *Change {
 		m.Ticked += r.Uint64N(n + 1)
 	}
 	m.LastSeq += r.Uint64N(3)
+	m.Epoch += r.Uint32N(3)
+	m.Token = r.Uint64N(2) * r.Uint64()
 	for range r.IntN(3) {
-		k := StreamKey{User: r.Uint64N(5), Device: uint8(r.IntN(2)), Group: r.Uint64N(2)}
+		k := StreamKey{User: r.Uint64N(5), Device: uint8(r.IntN(2)), Gen: uint16(r.IntN(2)), Group: r.Uint64N(2)}
 		if r.IntN(4) == 0 {
 			c.StreamsGone = append(c.StreamsGone, k)
 		} else {
-			c.Streams = append(c.Streams, Stream{StreamKey: k, Gen: 5, ID: r.Uint64(), Used: r.Uint64()})
+			c.Streams = append(c.Streams, Stream{StreamKey: k, ID: r.Uint64(), Below: r.Uint64(), Used: r.Uint64()})
 		}
 	}
 	if m.NextCseq > 20 {

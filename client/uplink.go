@@ -11,8 +11,8 @@ import (
 //	entries[0]      ticked+1                next                durable           nextCseq
 //	   |----------- in flight --------------|------ may be sent ---|-- committing ---|
 //
-// Entries are contiguous in cseq, so place = cseq - ticked - 1. A rejected message stays until its tick: after a server
-// lost its data it must be sent again, or the numbers would have a gap. Rejections of it are reported once.
+// Entries are contiguous in cseq, so place = cseq - ticked - 1. A rejection is a tick too: the server's mark has passed
+// what it rejects.
 type uplink struct {
 	entries  []Entry
 	ticked   uint64 // the first tick covers all up to here

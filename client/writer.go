@@ -126,7 +126,7 @@ func (w *writer) fill(l *link, now time.Time) {
 		w.buf = append(w.buf, c.ephemeral...)
 		c.ephemeral = c.ephemeral[:0]
 		w.buf = c.appendWatch(w.buf)
-		w.appendOutbox(now)
+		w.appendOutbox(l, now)
 	}
 	if len(w.buf) == 0 && l.pinged.IsZero() && !l.blocked && !now.Before(w.pingAt(l)) {
 		w.buf = codec.AppendPing(w.buf)
@@ -151,9 +151,12 @@ func (w *writer) appendAck() {
 	c.down.acked = c.durableLast
 }
 
-func (w *writer) appendOutbox(now time.Time) {
+func (w *writer) appendOutbox(l *link, now time.Time) {
 	c := w.c
 	for len(w.buf) < writeBufferBytes {
+		if c.up.flying() == 0 {
+			l.waiting = now
+		}
 		e, ok := c.up.take(now)
 		if !ok {
 			return
@@ -170,11 +173,14 @@ func (w *writer) appendOutbox(now time.Time) {
 // pingAt is when the server must be asked whether it is there: after keepalive without a word either way, and sooner when
 // ticks are missing.
 func (w *writer) pingAt(l *link) time.Time {
-	quiet := l.keepalive
+	at := l.heard.Add(l.keepalive)
 	if w.c.up.flying() > 0 {
-		quiet = min(quiet, PongTimeout)
+		since := l.heard
+		if l.waiting.After(since) {
+			since = l.waiting
+		}
+		at = since.Add(min(l.keepalive, PongTimeout))
 	}
-	at := l.heard.Add(quiet)
 	if keep := l.wrote.Add(l.keepalive); keep.Before(at) {
 		at = keep
 	}
