@@ -118,9 +118,10 @@ type waker struct {
 	closed bool
 }
 
-// wake notes a wake and calls ring when the loop sleeps. Any goroutine.
+// wake notes a wake and calls ring when the loop sleeps. Any goroutine. It exchanges even when a wake is noted already:
+// rise must see the last of them to see what its caller wrote before.
 func (w *waker) wake(ring func() error) error {
-	if w.state.Load() == wakerAsked || w.state.Swap(wakerAsked) != wakerAsleep {
+	if w.state.Swap(wakerAsked) != wakerAsleep {
 		return nil
 	}
 	w.mu.Lock()
@@ -134,8 +135,8 @@ func (w *waker) wake(ring func() error) error {
 // sleep says that the loop is going to wait. False: a wake has come, poll without waiting.
 func (w *waker) sleep() bool { return w.state.CompareAndSwap(wakerBusy, wakerAsleep) }
 
-// rise says that the loop begins a batch: wakes from now on want another one.
-func (w *waker) rise() { w.state.Store(wakerBusy) }
+// rise says that the loop begins a batch: wakes from now on want another one. An exchange, for what wakers wrote before.
+func (w *waker) rise() { w.state.Swap(wakerBusy) }
 
 // close ends ringing. False: it had ended before.
 func (w *waker) close() bool {

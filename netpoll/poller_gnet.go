@@ -99,9 +99,9 @@ func (p *gnetPoller) Remove(fd int) error {
 	return p.forget(fd)
 }
 
-// Wake triggers one end of a batch, unless one is due.
+// Wake triggers one end of a batch, unless one is due. Exchanges on both sides, as in waker.
 func (p *gnetPoller) Wake() error {
-	if p.due.Load() || p.due.Swap(true) {
+	if p.due.Swap(true) {
 		return nil
 	}
 	p.mu.Lock()
@@ -143,7 +143,7 @@ func (p *gnetPoller) onEvent(fd int, ev gnetpoll.IOEvent, flags gnetpoll.IOFlags
 
 // endBatch is the urgent task.
 func (p *gnetPoller) endBatch(any) error {
-	p.due.Store(false)
+	p.due.Swap(false)
 	switch p.handler.OnBatch() {
 	case PollStop:
 		return gneterrors.ErrEngineShutdown
