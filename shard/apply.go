@@ -182,7 +182,7 @@ func (s *Shard) checkIntake() {
 func (s *Shard) Stats() Stats {
 	st := s.stats
 	q := s.cfg.Queue.Stats()
-	st.Users = int64(len(s.users))
+	st.Users = int64(s.users.len())
 	st.QueueEntries, st.QueueBytes = int64(q.Entries), q.PayloadBytes
 	return st
 }

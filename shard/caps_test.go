@@ -12,7 +12,7 @@ func onlineMailbox(t *testing.T, s *Shard, user uint64) (index uint32) {
 	if code := s.makeMailbox(user, 0); code != codec.CodeNone {
 		t.Fatal(code)
 	}
-	index = s.users[user]
+	index = s.users.first(user)
 	m := s.mailboxes.At(index)
 	m.state, m.conn, m.gen = mailboxOnline, testConn, testGen
 	*s.sessions.At(testConn.slot()) = session{conn: testConn, user: user, state: sessionOpen}

@@ -87,8 +87,8 @@ func (s *Shard) makeMailbox(user uint64, device uint8) codec.ErrorCode {
 		return codec.CodeBusy
 	}
 	first := uint64(s.cfg.OwnerEpoch) << seqCounterBits
-	*m = mailbox{user: user, device: device, state: mailboxOffline, last: first, acked: first, sent: first, next: s.users[user]}
-	s.users[user] = index
+	*m = mailbox{user: user, device: device, state: mailboxOffline, last: first, acked: first, sent: first, next: s.users.first(user)}
+	s.users.put(user, index)
 	return codec.CodeNone
 }
 
@@ -158,14 +158,14 @@ func (s *Shard) checkRoute(m *message) (code codec.ErrorCode, device uint8) {
 			}
 		case part.Device == 0:
 			create = true
-		case s.users[m.user] == 0:
+		case s.users.first(m.user) == 0:
 			return codec.CodeNoSuchUser, part.Device
 		default:
 			return codec.CodeNoSuchDevice, part.Device
 		}
 	}
 	if create && s.makeMailbox(m.user, 0) != codec.CodeNone {
-		if s.users[m.user] == 0 {
+		if s.users.first(m.user) == 0 {
 			return codec.CodeNoSuchUser, 0
 		}
 		return codec.CodeNoSuchDevice, 0

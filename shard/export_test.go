@@ -19,17 +19,18 @@ func (s *Shard) CheckQuiet() error {
 			return fmt.Errorf("a backlog to loop %d", to)
 		}
 	}
-	for _, first := range s.users {
-		for i := first; i != 0; {
-			m := s.mailboxes.At(i)
-			if m.inflight|m.done != 0 || m.held != 0 {
-				return fmt.Errorf("user %d: in flight %b, done %b, held %d", m.user, m.inflight, m.done, m.held)
-			}
-			if m.entries != 0 || m.notices != 0 || m.bytes != 0 || m.window != 0 || m.windowBytes != 0 {
-				return fmt.Errorf("user %d: %d messages, %d notices, %d bytes, window %d of %d bytes", m.user, m.entries,
-					m.notices, m.bytes, m.window, m.windowBytes)
-			}
-			i = m.next
+	for i, seen := uint32(1), 0; seen < s.mailboxes.Len(); i++ {
+		if !s.mailboxes.Live(i) {
+			continue
+		}
+		seen++
+		m := s.mailboxes.At(i)
+		if m.inflight|m.done != 0 || m.held != 0 {
+			return fmt.Errorf("user %d: in flight %b, done %b, held %d", m.user, m.inflight, m.done, m.held)
+		}
+		if m.entries != 0 || m.notices != 0 || m.bytes != 0 || m.window != 0 || m.windowBytes != 0 {
+			return fmt.Errorf("user %d: %d messages, %d notices, %d bytes, window %d of %d bytes", m.user, m.entries,
+				m.notices, m.bytes, m.window, m.windowBytes)
 		}
 	}
 	if q := s.cfg.Queue.Stats(); q.Entries != 0 || q.PayloadBytes != 0 {

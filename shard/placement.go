@@ -17,14 +17,17 @@ type Placement struct {
 	Loops int
 }
 
-// Fragment is the fragment of a user, 0 to FragmentCount-1. This is the one place where users are hashed.
-func (p Placement) Fragment(user uint64) int {
+// Fragment is the fragment of a user, 0 to FragmentCount-1.
+func (p Placement) Fragment(user uint64) int { return int(p.hash(user) & (FragmentCount - 1)) }
+
+// hash is the one place where users are hashed: the lowest ten bits choose the fragment, the others a place in userIndex.
+func (p Placement) hash(user uint64) uint64 {
 	var d xxhash.Digest
 	d.ResetWithSeed(p.Seed)
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], user)
 	d.Write(b[:])
-	return int(d.Sum64() & (FragmentCount - 1))
+	return d.Sum64()
 }
 
 // Home is the loop where everything of a user lives, 0 to Loops-1. Fragments are dealt out in turn, so loops differ by at

@@ -121,7 +121,7 @@ func (s *Shard) dropWatch(m *message) {
 
 // presence is whether any device of a user is there, and else when the last one left.
 func (s *Shard) presence(user uint64) (code uint8, seenSec uint32) {
-	for i := s.users[user]; i != 0; {
+	for i := s.users.first(user); i != 0; {
 		m := s.mailboxes.At(i)
 		if m.state == mailboxOnline {
 			return 1, 0
@@ -155,7 +155,7 @@ func (s *Shard) tellPresence(loop int, conn Conn, user uint64, code uint8, seenS
 
 // tellTyping passes on to the devices that are there and have nothing else to take.
 func (s *Shard) tellTyping(m *message) {
-	for i := s.users[m.user]; i != 0; {
+	for i := s.users.first(m.user); i != 0; {
 		d := s.mailboxes.At(i)
 		i = d.next
 		if d.state != mailboxOnline {

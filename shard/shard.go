@@ -46,7 +46,7 @@ func New(cfg Config, host Host) *Shard {
 	s.mesh = host
 	s.sessions = slab.NewTable[session](sessionsMax)
 	s.mailboxes = slab.NewSlab[mailbox](2 * s.cfg.UsersMax)
-	s.users = make(map[uint64]uint32)
+	s.users = newUserIndex(s.cfg.Placement, s.mailboxes)
 	s.subs = slab.NewSlab[subscription](subscriptionsMax)
 	s.watches = slab.NewSlab[watch](watchesMax)
 	s.watched = make(map[uint64]uint32)

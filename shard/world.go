@@ -19,7 +19,7 @@ type world struct {
 
 	sessions  *slab.Table[session]
 	mailboxes *slab.Slab[mailbox]
-	users     map[uint64]uint32 // the first of a user's mailboxes
+	users     *userIndex
 	subs      *slab.Slab[subscription]
 	watches   *slab.Slab[watch]
 	watched   map[uint64]uint32 // the first watch of a user, registered or not
@@ -59,7 +59,7 @@ func (w *world) find(user uint64, device uint8, hint uint32) uint32 {
 			return hint
 		}
 	}
-	for i := w.users[user]; i != 0; i = w.mailboxes.At(i).next {
+	for i := w.users.first(user); i != 0; i = w.mailboxes.At(i).next {
 		if w.mailboxes.At(i).device == device {
 			return i
 		}
@@ -69,7 +69,7 @@ func (w *world) find(user uint64, device uint8, hint uint32) uint32 {
 
 // devices counts a user's mailboxes, and those with a session beside `except`.
 func (w *world) devices(user uint64, except uint8) (all, online int) {
-	for i := w.users[user]; i != 0; {
+	for i := w.users.first(user); i != 0; {
 		m := w.mailboxes.At(i)
 		all++
 		if m.state == mailboxOnline && m.device != except {
@@ -90,7 +90,7 @@ func (w *world) seat(user uint64) codec.ErrorCode {
 		return codec.CodeNone
 	case !w.cfg.Open:
 		return codec.CodeNotAuthorized
-	case len(w.users) >= w.cfg.UsersMax:
+	case w.users.len() >= w.cfg.UsersMax:
 		return codec.CodeBusy
 	}
 	return codec.CodeNone
