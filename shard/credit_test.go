@@ -92,3 +92,17 @@ func TestPushesToAnotherLoopWaitForCredit(t *testing.T) {
 		t.Errorf("%d were pushed in the end, %d mailboxes starve", m.window, len(s.starving))
 	}
 }
+
+// A rejection is a tick, and on its way between loops it comes before the tick proper: whoever has it may go on at once.
+func TestAPushedRejectionOpensTheUplinkLikeATick(t *testing.T) {
+	s := quietShard()
+	user := userOn(s.cfg.Placement, 0)
+	m := s.mailboxes.At(onlineMailbox(t, s, user))
+	m.mark, m.inflight, m.done = 99, 1, 0b1111110
+	p := s.lookup(testConn)
+	p.mark, p.ahead = 99, 7
+	tellMailbox(s, message{kind: msgRejected, user: user, gen: testGen, seq: 100, code: uint8(codec.CodeMailboxFull)})
+	if p.mark != 106 || p.ahead != 0 {
+		t.Errorf("the session's mark is %d with %d ahead, want 106 and none", p.mark, p.ahead)
+	}
+}

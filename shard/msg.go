@@ -50,7 +50,7 @@ const messageBytes = 66
 //	ack       mailbox                          seq                                                 conn
 //	attached  session                          upHigh     acked                                    conn, hint
 //	refused   session                          ref                          retry (ms)   error      conn
-//	push      session                                     last seq                                 conn, payload: whole frames
+//	push      session                          upHigh     last seq                                 conn, payload: whole frames
 //	ticked    session                          upHigh                       now                    conn
 //	soft      session                          ref                          retry (ms)   error      conn
 //	kick      session                          ref                                       error      conn

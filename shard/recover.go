@@ -111,28 +111,40 @@ func (s *Shard) giveUp(m *mailbox) {
 	}
 }
 
-// rebuild makes a mailbox's counters fit what the Queue holds: a panic in the middle of several appends leaves entries that
-// the record does not know.
+// rebuild makes a mailbox fit what the Queue holds: a panic in the middle of several appends leaves entries that the record does
+// not know. A rejection among them is a promise that the mark has passed its cseq and all below.
 func (s *Shard) rebuild(index uint32) {
 	m := s.mailboxes.At(index)
 	n := *m
 	n.entries, n.notices, n.rejections, n.bytes, n.window, n.windowBytes = 0, 0, 0, 0, 0, 0
+	s.out.reset()
 	s.cfg.Queue.Scan(m.user, m.device, 0, func(e *store.Entry, payload []byte) bool {
-		if e.Kind == entryMessage {
-			n.entries++
-			n.bytes += int64(len(payload))
-		} else {
-			n.notices++
-			if e.Kind == entryRejected {
-				n.rejections++
-			}
+		n.count(e, len(payload))
+		if e.Kind == entryRejected && e.Gen == n.gen && e.First > n.mark {
+			n.moveMark(e.First, &s.out)
 		}
-		if e.Seq <= n.sent {
-			n.window++
-			n.windowBytes += windowCost(len(payload))
-		}
-		n.last = max(n.last, e.Seq)
 		return true
 	})
 	*m = n
+	if s.out.release != 0 {
+		s.releaseHeld(m, s.out.release)
+	}
+}
+
+// count adds an entry that is there to the counters.
+func (m *mailbox) count(e *store.Entry, payloadBytes int) {
+	if e.Kind == entryMessage {
+		m.entries++
+		m.bytes += int64(payloadBytes)
+	} else {
+		m.notices++
+	}
+	if e.Kind == entryRejected {
+		m.rejections++
+	}
+	if e.Seq <= m.sent {
+		m.window++
+		m.windowBytes += windowCost(payloadBytes)
+	}
+	m.last = max(m.last, e.Seq)
 }

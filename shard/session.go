@@ -231,6 +231,7 @@ func (s *session) openMessage(now int64, m *message, w *world, out *effects) {
 	switch m.kind {
 	case msgPush:
 		out.write(m.payload)
+		s.raiseMark(m.first, out)
 		s.delivered(now, m.last, w, out)
 	case msgTicked:
 		s.ticked(m, out)
@@ -249,12 +250,20 @@ func (s *session) openMessage(now int64, m *message, w *world, out *effects) {
 	}
 }
 
-// ticked tells the first tick and reads on where the window had closed.
+// ticked tells the first tick.
 func (s *session) ticked(m *message, out *effects) {
-	s.ahead -= uint8(min(m.first-s.mark, uint64(s.ahead)))
-	s.mark = m.first
+	s.raiseMark(m.first, out)
 	out.open()
-	out.frames = must(codec.AppendTick(out.frames, &codec.Tick{UpHigh: m.first, TimeSec: m.timeSec}))
+	out.frames = must(codec.AppendTick(out.frames, &codec.Tick{UpHigh: s.mark, TimeSec: m.timeSec}))
+}
+
+// raiseMark takes over the mailbox's mark and reads on where the window had closed.
+func (s *session) raiseMark(mark uint64, out *effects) {
+	if mark <= s.mark {
+		return
+	}
+	s.ahead -= uint8(min(mark-s.mark, uint64(s.ahead)))
+	s.mark = mark
 	if s.flags&flagHeldBack != 0 {
 		s.flags &^= flagHeldBack
 		out.redeliver = true

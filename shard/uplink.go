@@ -129,8 +129,12 @@ func (m *mailbox) takeAnswer(msg *message, w *world, out *effects) {
 
 // settle notes a fate and lets the mark pass what is contiguous, rejections with it.
 func (m *mailbox) settle(o outcome, w *world, out *effects) {
+	if o.cseq <= m.mark {
+		m.passDone(outcome{}, w, out) // told once more after a crash: the mark may have stopped halfway
+		return
+	}
 	at := o.cseq - m.mark - 1
-	if o.cseq <= m.mark || at >= UplinkEntriesMax || m.inflight&(1<<at) == 0 {
+	if at >= UplinkEntriesMax || m.inflight&(1<<at) == 0 {
 		w.stats.Unexpected++
 		return
 	}
@@ -140,17 +144,14 @@ func (m *mailbox) settle(o outcome, w *world, out *effects) {
 	}
 	m.inflight &^= 1 << at
 	m.done |= 1 << at
-	switch {
-	case o.code == 0:
-	case at > 0:
+	if o.code != 0 {
 		w.stats.Rejections[o.code]++
+	}
+	if o.code != 0 && at > 0 {
 		out.hold = append(out.hold, o)
 		return // bit 0 is not done: the mark stays
-	default:
-		w.stats.Rejections[o.code]++
-		m.reject(o, w, out)
 	}
-	m.passMark(bits.TrailingZeros64(^m.done), w, out)
+	m.passDone(o, w, out)
 }
 
 // giveBack forgets that a cseq is in flight. The client is sent away, returns, and sends it again.
@@ -168,39 +169,43 @@ func (m *mailbox) expel(out *effects) {
 	}
 }
 
-// passMark moves the mark over n cseqs that are done.
-func (m *mailbox) passMark(n int, w *world, out *effects) {
+// passDone moves the mark over the cseqs that are done, each together with its rejection. last is the one that was settled just
+// now. The mark moves first: what is pushed tells it, for a client takes a rejection as a tick and goes on.
+func (m *mailbox) passDone(last outcome, w *world, out *effects) {
+	n := bits.TrailingZeros64(^m.done)
 	if n == 0 {
 		return
 	}
 	before := m.mark
-	m.mark += uint64(n)
-	m.done >>= n
-	m.inflight >>= n
-	if m.held != 0 {
-		for cseq := before + 1; cseq <= m.mark; cseq++ {
-			if o, ok := w.heldRejection(m.held, cseq); ok {
-				m.reject(o, w, out)
-			}
+	m.moveMark(before+uint64(n), out)
+	if last.code != 0 {
+		m.reject(last, w, out) // the first that passes, or it would be held
+	}
+	for cseq := before + 1; m.held != 0 && cseq <= m.mark; cseq++ {
+		if o, ok := w.heldRejection(m.held, cseq); ok {
+			m.reject(o, w, out)
 		}
-		out.release = m.mark
 	}
 	m.oweTick(out)
 }
 
-// raiseMark takes over a mark that the client was promised and this server does not remember.
-func (m *mailbox) raiseMark(ticked uint64, w *world, out *effects) {
-	if ticked <= m.mark {
-		return
-	}
-	n := ticked - m.mark
-	m.mark = ticked
+// moveMark sets the mark and lets go of the held rejections below it.
+func (m *mailbox) moveMark(mark uint64, out *effects) {
+	n := mark - m.mark
+	m.mark = mark
 	m.done >>= n
 	m.inflight >>= n
 	if m.held != 0 {
-		out.release = m.mark
+		out.release = mark
 	}
-	m.passMark(bits.TrailingZeros64(^m.done), w, out)
+}
+
+// raiseMark takes over a mark that the client was promised and this server does not remember.
+func (m *mailbox) raiseMark(ticked uint64, w *world, out *effects) {
+	if ticked > m.mark {
+		m.moveMark(ticked, out)
+	}
+	m.passDone(outcome{}, w, out)
 }
 
 // oweTick has the mark told at the end of the turn.

@@ -122,7 +122,7 @@ func (m *mailbox) encode(e *store.Entry, payload []byte, w *world, out *effects)
 // postPush posts the frames of the scratch memory from start on.
 func (m *mailbox) postPush(start int, out *effects) {
 	t := m.toSession(out, msgPush)
-	t.last = m.sent
+	t.first, t.last = m.mark, m.sent
 	t.payload = out.scratch[start:len(out.scratch):len(out.scratch)]
 }
 

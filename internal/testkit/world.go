@@ -76,6 +76,11 @@ func (w *World) Restart(incarnation uint64) {
 				c.gone = true
 			}
 		}
+		for i := range l.inbox {
+			for _, c := range l.inbox[i].conns {
+				c.gone = true // on its way to another loop
+			}
+		}
 		*l = Loop{w: w, Index: l.Index, inbox: make([]inbox, w.opts.Loops)}
 		l.start(incarnation)
 	}
