@@ -251,12 +251,14 @@ func connectEcho(ctx context.Context, f *fleet, e *echoLoop, connections int) er
 
 // measureEcho sends for the warm-up and the measurement and reads the server's CPU around the latter.
 func measureEcho(ctx context.Context, cfg EchoConfig, f *fleet, e *echoLoop, server *child) (r echoRound, err error) {
+	start := e.clock.now() + int64(paceLead)
+	e.start = start // the loop reads it after cmdBegin
 	if err := f.tell(ctx, cmdBegin); err != nil {
 		return r, err
 	}
 	if e.interval > 0 {
 		// Ends with ctx, which the round cancels.
-		go pace(ctx, e.interval, func() { _ = f.reactor.Post(0, []byte{cmdPace}) })
+		go pace(ctx, e.clock, start, e.interval, func() { _ = f.reactor.Post(0, []byte{cmdPace}) })
 	}
 	if err := sleep(ctx, cfg.Warmup); err != nil {
 		return r, err

@@ -96,12 +96,13 @@ func (e *echoLoop) OnOpen(id netpoll.ConnID, info netpoll.OpenInfo) {
 
 // begin starts the traffic.
 func (e *echoLoop) begin() {
-	e.running, e.start = true, e.clock.now()
+	e.running = true
 	if e.interval > 0 {
 		return
 	}
+	now := e.clock.now()
 	for i := range e.conns {
-		e.batch(&e.conns[i], e.inflight, e.start)
+		e.batch(&e.conns[i], e.inflight, now)
 	}
 }
 

@@ -91,10 +91,19 @@ func TestPairsAreSpreadOverLoopsWithoutRest(t *testing.T) {
 func TestPacerCallsAboutAsOftenAsAsked(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 200*time.Millisecond)
 	defer cancel()
-	calls := 0
-	pace(ctx, time.Millisecond, func() { calls++ })
-	if calls < 2 || calls > 202 {
+	c, calls, early := newClock(), 0, 0
+	start := c.now() + int64(paceLead)
+	pace(ctx, c, start, time.Millisecond, func() {
+		if c.now() < start+int64(calls)*int64(time.Millisecond) {
+			early++
+		}
+		calls++
+	})
+	if calls < 2 || calls > 200 {
 		t.Errorf("%d calls in 200 ms at 1 ms", calls)
+	}
+	if early > 0 {
+		t.Errorf("%d calls came before what they were for was due", early)
 	}
 }
 

@@ -111,6 +111,7 @@ type messageRun struct {
 	target *target
 	fleet  *fleet
 	loops  []*sessionLoop
+	clock  clock
 }
 
 // Message sends messages between pairs of users and reports what they cost the server.
@@ -176,7 +177,8 @@ func pairsOn(l, pairs, loops int) int { return (pairs - l + loops - 1) / loops }
 
 // logIn opens all sessions.
 func (r *messageRun) logIn(ctx context.Context) error {
-	clk, first := newClock(), firstUser()
+	first := firstUser()
+	r.clock = newClock()
 	sessions := 2 * r.cfg.Pairs
 	for range 2 { // a server that has just started gives back what its start took
 		if bytes, _, err := r.target.collected(ctx); err == nil {
@@ -184,7 +186,7 @@ func (r *messageRun) logIn(ctx context.Context) error {
 		}
 	}
 	f, err := newFleet(r.target.addr, r.cfg.Loops, sessions, func(f *fleet, l *netpoll.Loop) netpoll.Handler {
-		sl := newSessionLoop(f, l, clk, first)
+		sl := newSessionLoop(f, l, r.clock, first)
 		sl.traffic = newTraffic(sl, r.plan(l.Index()), r.cfg.Loops, pairsOn(l.Index(), r.cfg.Pairs, r.cfg.Loops))
 		r.loops = append(r.loops, sl)
 		return sl
@@ -246,16 +248,19 @@ func (r *messageRun) arrived() int64 {
 func (r *messageRun) measure(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	start := r.clock.now() + int64(paceLead)
+	for _, sl := range r.loops {
+		sl.traffic.start = start // the loops read it after cmdBegin
+	}
 	if err := r.fleet.tell(ctx, cmdBegin); err != nil {
 		return err
 	}
+	interval := 10 * time.Millisecond // a closed loop is woken only to end the pauses that a server asked for
 	if r.cfg.Rate > 0 {
-		// Ends with ctx, which this function cancels.
-		go pace(ctx, time.Second/time.Duration(r.cfg.Rate), func() { _ = r.fleet.tell(ctx, cmdPace) })
-	} else {
-		// Ends with ctx; a closed loop needs it only to end the pauses that a server asked for.
-		go pace(ctx, 10*time.Millisecond, func() { _ = r.fleet.tell(ctx, cmdPace) })
+		interval = time.Second / time.Duration(r.cfg.Rate)
 	}
+	// Ends with ctx, which this function cancels.
+	go pace(ctx, r.clock, start, interval, func() { _ = r.fleet.tell(ctx, cmdPace) })
 	if err := r.watch(ctx, r.cfg.Warmup, "warming up"); err != nil {
 		return err
 	}

@@ -14,19 +14,20 @@ func newClock() clock { return clock{time.Now()} }
 
 func (c clock) now() int64 { return int64(time.Since(c.base)) }
 
-// pace calls wake about once every interval (but not more often than paceMin allows) until ctx ends. A wake that comes
-// late is not repeated: whoever is woken looks at the clock and does all that is due.
-func pace(ctx context.Context, interval time.Duration, wake func()) {
+// paceLead is how long before the first message a run says when it is due: every loop has heard of it by then.
+const paceLead = 2 * time.Millisecond
+
+// pace calls wake at `start` of the clock and then about once every interval (but not more often than paceMin allows)
+// until ctx ends. Wakes and messages count from the same start, so that no message waits for the next wake because it was due
+// a moment after one. A wake that comes late is not repeated: whoever is woken looks at the clock and does all that is due.
+func pace(ctx context.Context, c clock, start int64, interval time.Duration, wake func()) {
 	interval = min(max(interval, paceMin), 10*time.Millisecond)
-	next := time.Now()
-	for ctx.Err() == nil {
+	nap(time.Duration(start - c.now()))
+	for n := int64(1); ctx.Err() == nil; n++ {
 		wake()
-		next = next.Add(interval)
-		if behind := time.Since(next); behind > 0 {
-			next = next.Add(behind)
-			continue
-		}
-		nap(time.Until(next))
+		passed := (c.now() - start) / int64(interval)
+		n = max(n, passed+1)
+		nap(time.Duration(start + n*int64(interval) - c.now()))
 	}
 }
 

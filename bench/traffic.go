@@ -50,7 +50,7 @@ type traffic struct {
 	pairs   []pair
 	loops   int // pair number p is pairs[p/loops] of loop p%loops
 	running bool
-	start   int64
+	start   int64  // when the first message is due; set before cmdBegin
 	issued  uint64 // paced: messages that were due so far
 	paused  int    // pairs that wait after a refusal
 
@@ -95,7 +95,7 @@ func (t *traffic) command(c byte) {
 	now := t.sl.clock.now()
 	switch c {
 	case cmdBegin:
-		t.running, t.start = true, now
+		t.running = true
 		if t.plan.interval == 0 {
 			for i := range t.pairs {
 				t.pump(i, now)
