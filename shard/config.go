@@ -37,6 +37,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.AckTimeoutMs, AckTimeoutMsDefault)
 	setDefault(&c.MailboxEntriesMax, MailboxEntriesMaxDefault)
 	setDefault(&c.MailboxBytesMax, MailboxBytesMaxDefault)
+	c.MailboxBytesMax = min(c.MailboxBytesMax, MailboxBytesLimit)
 	setDefault(&c.UsersMax, UsersMaxDefault)
 	setDefault(&c.StoreBytesMax, StoreBytesMaxDefault)
 	setDefault(&c.SubscriptionsMax, SubscriptionsMaxDefault)

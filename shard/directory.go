@@ -175,7 +175,7 @@ func (s *Shard) checkRoute(m *message) (code codec.ErrorCode, device uint8) {
 
 // full says whether one more message is too much for a mailbox.
 func (m *mailbox) full(payloadBytes int, w *world) bool {
-	return int64(m.entries) >= int64(w.cfg.MailboxEntriesMax) || m.bytes+int64(payloadBytes) > w.cfg.MailboxBytesMax
+	return int64(m.entries) >= int64(w.cfg.MailboxEntriesMax) || int64(m.bytes)+int64(payloadBytes) > w.cfg.MailboxBytesMax
 }
 
 // held is a rejection that waits until the mark passes its cseq.

@@ -46,12 +46,14 @@ const (
 	MailboxEntriesMaxDefault = 10_000
 	// MailboxBytesMaxDefault is the same in bytes of payload.
 	MailboxBytesMaxDefault = 16 << 20
+	// MailboxBytesLimit is the most that MailboxBytesMax can be set to: a mailbox counts its bytes in 32 bits.
+	MailboxBytesLimit = 1<<32 - 1
 	// ReceiptEntriesMax receipts may wait for one device beside its messages. Over it a receipt is dropped and counted.
 	ReceiptEntriesMax = 4_096
 	// RejectionEntriesMax rejections may wait for one device, those included that its SENDs on their way may become. A
 	// SEND over it is refused for a while (CodeRateLimited): the device has to acknowledge first.
 	RejectionEntriesMax = 256
-	// UsersMaxDefault is how many users one loop holds: 8 million heads of 120 bytes are 960 MB. Over it a message to
+	// UsersMaxDefault is how many users one loop holds: 8 million heads of 112 bytes are 900 MB. Over it a message to
 	// somebody new is rejected with CodeNoSuchUser, a login of somebody new refused with CodeBusy.
 	UsersMaxDefault = 8 << 20
 	// DevicesMax is how many devices one user has. Over it: CodeNotAuthorized at login.

@@ -64,7 +64,7 @@ const (
 	flagRefused                          // the next cseq was refused for a while: later ones are ignored until it returns
 )
 
-// mailbox is one device on its user's home loop: what waits for it, and how far its uplink has come. At most 120 bytes, no
+// mailbox is one device on its user's home loop: what waits for it, and how far its uplink has come. At most 112 bytes, no
 // pointers. The entries themselves are in the Queue.
 //
 // Downlink, all seqs: acked <= sent <= last. Entries up to acked are gone, up to sent are with the client and count for the
@@ -79,7 +79,7 @@ type mailbox struct {
 	done        uint64
 	inflight    uint64
 	conn        Conn   // of the attached session
-	bytes       int64  // payload of waiting messages
+	bytes       uint32 // payload of waiting messages
 	entries     uint32 // messages that wait
 	notices     uint32 // receipts and rejections that wait
 	windowBytes uint32 // what is with the client, payload and windowEntryBytes each

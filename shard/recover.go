@@ -135,7 +135,7 @@ func (s *Shard) rebuild(index uint32) {
 func (m *mailbox) count(e *store.Entry, payloadBytes int) {
 	if e.Kind == entryMessage {
 		m.entries++
-		m.bytes += int64(payloadBytes)
+		m.bytes += uint32(payloadBytes)
 	} else {
 		m.notices++
 	}

@@ -27,7 +27,7 @@ func (m *mailbox) add(e *store.Entry, payload []byte, w *world, out *effects) {
 	out.queue = append(out.queue, queueEffect{op: queueAppend, entry: *e, payload: payload})
 	if e.Kind == entryMessage {
 		m.entries++
-		m.bytes += int64(len(payload))
+		m.bytes += uint32(len(payload))
 	} else {
 		m.notices++
 		if e.Kind == entryRejected {
@@ -171,7 +171,7 @@ func (a *ackScan) entry(e *store.Entry, payload []byte) bool {
 		return true
 	}
 	m.entries--
-	m.bytes -= int64(len(payload))
+	m.bytes -= uint32(len(payload))
 	a.w.stats.MessagesAcked++
 	a.secondTick(e)
 	return true
