@@ -189,6 +189,7 @@ type server struct {
 func serve(t *testing.T) *server {
 	t.Helper()
 	needPython(t)
+	t.Parallel() // most of a test is waiting for processes to start
 	s := &server{states: t.TempDir()}
 	s.listen(t, "127.0.0.1:0")
 	return s
@@ -236,7 +237,7 @@ func (s *server) python(user, command string, args ...string) *process {
 // pythonWith names the state and gives it text on its standard input.
 func (s *server) pythonWith(state, stdin, user, command string, args ...string) *process {
 	s.t.Helper()
-	all := append([]string{"trunkline.py", "--verbose", "--server", s.addr, "--state", state, "--user", user, command}, args...)
+	all := append([]string{"trunkline.py", "--verbose", "--server", s.addr, "--state", state, "--user", user, command, "--timeout", "60"}, args...)
 	return start(s.t, strings.NewReader(stdin), "python3", all...)
 }
 

@@ -39,12 +39,12 @@ FLAGS_FROM_SERVER = {  # the types that a client takes, each with the flags that
     RECEIPT: EXT | GROUP, TYPING: EXT, PRESENCE: EXT, NODE: EXT | DEFLATE,
 }
 FRAME_BYTES_MAX = 65519    # "FrameBytesMax"; nothing longer is read
-PAYLOAD_BYTES_MAX = 64512  # "BlobBytesMax"; send() refuses more
+PAYLOAD_BYTES_MAX = 64512  # "BlobBytesMax"; send() refuses more, before compression
 DEFLATE_BYTES_MIN = 128    # "PayloadDeflateBytesMin"; shorter payloads leave as they are
-INFLATED_BYTES_MAX = 1 << 20  # bytes that a payload may expand to; more is shown as damaged
+INFLATED_BYTES_MAX = 1 << 18  # bytes that a payload may expand to; more is shown as damaged
 COMPRESSED = 0x80          # bit of a payload's kind
 USER_MAX = 10**18 - 1
-READ = 2                   # kind of a RECEIPT that a client sends
+READ, REJECTED = 2, 4      # kinds of a RECEIPT
 TICKS = {1: "delivered", 2: "read", 3: "played", 4: "rejected"}  # kinds of a RECEIPT that a client gets
 CODE_NAMES = {
     1: "rate_limited", 2: "no_such_user", 3: "no_such_device", 4: "too_large", 5: "mailbox_full", 6: "server_full",
@@ -175,7 +175,8 @@ def unpack(kind: int, payload: bytes) -> Optional[bytes]:
 class State:
     """What a device knows, in one JSON file that is replaced as a whole. An outbox item is a message (cseq, to, device,
     kind, data) or a read receipt (cseq, read: DELIVER's from, dev, gen, then first and last id). Cseqs are contiguous:
-    the first is ticked + 1. The file grows by one number for each stream ever heard of."""
+    the first is ticked + 1. A stream has its highest id and a bit for each of the STREAM_IDS below: bit i for the id
+    i + 1 below. Nothing forgets a stream."""
 
     def __init__(self, path: str, user: int, device: int = 0):
         self.path, self.user, self.device = path, user, device
@@ -240,15 +241,31 @@ class State:
             del self.outbox[:up_high - self.ticked]
             self.ticked, self.saved = up_high, False
 
-    def registered(self, generation: int, incarnation: int, up_high: int) -> None:
-        """SUCCESS came. Another incarnation: the old seqs mean nothing. Another generation: it has cseqs of its own."""
+    def registered(self, generation: int, incarnation: int) -> None:
+        """SUCCESS names both. Another incarnation: the seqs of the old one mean nothing now."""
+        if generation != (self.generation or generation):
+            raise Malformed(f"SUCCESS for generation {generation}, HELLO was for {self.generation}")
         if incarnation != self.incarnation:
             self.last_seq = 0
-        if generation != self.generation:
-            self.ticked = up_high
-            for i, item in enumerate(self.outbox):
-                item["cseq"] = up_high + 1 + i
         self.generation, self.incarnation, self.saved = generation, incarnation, False
+
+    STREAM_IDS = 64
+
+    def seen(self, stream: str, cseq: int) -> bool:
+        """Whether a message was kept before; what lies far below the highest of its stream counts as kept."""
+        last, below = self.streams.get(stream, (0, 0))
+        depth = last - cseq
+        return depth >= 0 and (depth == 0 or depth > self.STREAM_IDS or below >> (depth - 1) & 1 == 1)
+
+    def note(self, stream: str, cseq: int) -> None:
+        """A message that was not seen is kept."""
+        last, below = self.streams.get(stream, (0, 0))
+        if cseq > last:
+            rise = min(cseq - last, self.STREAM_IDS + 1)
+            below = (below << 1 | 1) << (rise - 1) & (1 << self.STREAM_IDS) - 1
+            self.streams[stream] = [cseq, below]
+        else:
+            self.streams[stream] = [last, below | 1 << (last - cseq - 1)]
 
     def __enter__(self) -> "State":
         return self
@@ -318,9 +335,9 @@ class Client:
 
     def send(self, to: int, payload: bytes, kind: int = 0, device: int = 0) -> int:
         """Puts a message into the outbox and returns its id. It is saved by run() before it leaves, or by state.save()."""
-        kind, payload = pack(kind, payload)
         if len(payload) > PAYLOAD_BYTES_MAX:
             raise ValueError(f"a payload has at most {PAYLOAD_BYTES_MAX} bytes, not {len(payload)}")
+        kind, payload = pack(kind, payload)
         data = base64.b64encode(payload).decode()
         return self.state.append({"to": to, "device": device, "kind": kind, "data": data})
 
@@ -504,22 +521,21 @@ class Client:
         body.end()
         if self.open or generation == 0:
             raise Malformed("a second SUCCESS, or one without a generation")
-        self.state.registered(generation, incarnation, up_high)
-        self.state.tick(up_high)
+        self.state.registered(generation, incarnation)
+        self._tick(up_high, int(time.time()))
         self.state.save()
         self.open, self.sent_high, self.pong_by = True, up_high, FOREVER
         self.window_entries, self.window_bytes = entries, window_bytes
         self.keepalive, self.ping_at = keepalive, time.monotonic() + keepalive
-        self._ticked(up_high, int(time.time()))
 
     def _ack(self, body: Body) -> None:
         up_high, ts = body.take("QI")
         body.extensions()
         body.end()
-        self.state.tick(up_high)
-        self._ticked(up_high, ts)
+        self._tick(up_high, ts)
 
-    def _ticked(self, up_high: int, ts: int) -> None:
+    def _tick(self, up_high: int, ts: int) -> None:
+        self.state.tick(up_high)
         if up_high:
             self.on_tick(Tick("server", 0, 1, up_high, 0, ts))
 
@@ -564,11 +580,11 @@ class Client:
             self.on_message(message)
             return
         stream = f"{sender}/{device}/{generation}/{group}"
-        if seq > self.state.last_seq and cseq > self.state.streams.get(stream, 0):
+        if seq > self.state.last_seq and not self.state.seen(stream, cseq):
             if self.leaving_entries or self.on_message(message) is False:
                 self.leaving_entries = True
                 return
-            self.state.streams[stream] = cseq
+            self.state.note(stream, cseq)
         self._kept(seq)
 
     def _receipt(self, body: Body) -> None:
@@ -581,6 +597,8 @@ class Client:
             raise Malformed("a receipt with a wrong field")
         if seq > self.state.last_seq and generation == self.state.generation:
             self.on_tick(Tick(TICKS[kind], peer, first, last, code, ts))
+            if kind == REJECTED:  # nothing before it is still to be decided
+                self._tick(last, ts)
         self._kept(seq)
 
 
