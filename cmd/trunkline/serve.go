@@ -36,8 +36,17 @@ func runServe(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	if err != nil {
 		return serveFailed(cfg, err, stderr)
 	}
+	spareProcessor(srv.Config().Loops)
 	printBanner(stdout, srv)
 	return serveUntilSignal(srv, signals, stdout, stderr)
+}
+
+// spareProcessor gives the scheduler one processor more than there are loops: when none is idle, Go's monitor takes the one
+// of a loop that sleeps in its system call after 20 us, and each sleep costs a hand-over (docs/adr/0001).
+func spareProcessor(loops int) {
+	if os.Getenv("GOMAXPROCS") == "" && runtime.GOMAXPROCS(0) <= loops {
+		runtime.GOMAXPROCS(loops + 1)
+	}
 }
 
 // serveUntilSignal runs srv. The first signal drains, the second ends the process at once.
