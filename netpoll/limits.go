@@ -61,7 +61,7 @@ const (
 	inboxHardFactor = 4
 	// MessageBytesMax bounds one message; a larger one is refused with ErrMessageTooLarge.
 	MessageBytesMax = 16 << 20
-	// parcelBytesJoined is how far parcels of one sender are joined while the receiver is behind; then a new one begins.
+	// parcelBytesJoined is how far a parcel grows by messages, in one turn or while the receiver is behind; then a new one begins.
 	parcelBytesJoined = 64 << 10
 	// parcelBytesKept: a parcel that has grown larger is left to the collector when it is empty.
 	parcelBytesKept = 128 << 10

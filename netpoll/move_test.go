@@ -171,6 +171,13 @@ func TestMoveRefusesWhatItCannotCarry(t *testing.T) {
 	}
 	g.dial()
 	id := <-opened
+	// The other loop must not take what is posted while its inbox is being filled.
+	held, release, done := make(chan struct{}), make(chan struct{}), make(chan struct{})
+	go func() { // ended by release
+		defer close(done)
+		g.on(1-id.Loop(), func(*script) { close(held); <-release })
+	}()
+	<-held
 	g.on(id.Loop(), func(s *script) {
 		for _, c := range []struct {
 			to    int
@@ -189,6 +196,8 @@ func TestMoveRefusesWhatItCannotCarry(t *testing.T) {
 			t.Errorf("to a full inbox: %v", err)
 		}
 	})
+	close(release)
+	<-done
 }
 
 func TestAdoptedSocketBehavesLikeAnAcceptedOne(t *testing.T) {

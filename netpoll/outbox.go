@@ -14,6 +14,9 @@ func (l *Loop) Post(to int, msg []byte) error {
 	if o.posted+size > o.ceiling && !l.roomAt(to, size) {
 		return ErrInboxFull
 	}
+	if o.p != nil && len(o.p.buf) > 0 && len(o.p.buf)+int(size) > parcelBytesJoined {
+		l.handIn(to)
+	}
 	p := l.outParcel(o, to)
 	p.buf = appendMessage(p.buf, msg)
 	o.posted += size
@@ -44,7 +47,8 @@ func (l *Loop) roomAt(to int, size int64) bool {
 	return o.posted+size <= o.ceiling
 }
 
-// outParcel is the parcel that goes to a loop at the end of this turn.
+// outParcel is the parcel that goes to a loop at the end of this turn. One that is full goes at once: parcels that grow no
+// further can be used again.
 func (l *Loop) outParcel(o *outbox, to int) *parcel {
 	if o.p == nil {
 		o.p = &parcel{}
@@ -59,15 +63,22 @@ func (l *Loop) outParcel(o *outbox, to int) *parcel {
 // flushOutboxes hands in what was posted in this turn: for each target one lock and at most one wake.
 func (l *Loop) flushOutboxes() {
 	for _, to := range l.outDirty {
-		o := &l.outboxes[to]
-		empty, ring := l.r.loops[to].inbox.put(o.p)
-		o.p = empty
-		if ring && to != l.index {
-			l.meters[meterWakes]++
-			l.r.wake(to)
+		if len(l.outboxes[to].p.buf) > 0 {
+			l.handIn(to)
 		}
 	}
 	l.outDirty = l.outDirty[:0]
+}
+
+// handIn gives a loop the parcel that is for it.
+func (l *Loop) handIn(to int) {
+	o := &l.outboxes[to]
+	empty, ring := l.r.loops[to].inbox.put(o.p)
+	o.p = empty
+	if ring && to != l.index {
+		l.meters[meterWakes]++
+		l.r.wake(to)
+	}
 }
 
 // drainInbox delivers what other loops have sent, up to the turn's budget.
