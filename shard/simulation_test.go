@@ -19,8 +19,9 @@ type simulation struct {
 	clients []*testkit.Client
 	shown   map[string]bool // texts that any life of a device has shown, with the device
 	texts   int
-	lossy   bool // devices forget, the server loses its data
-	faulty  bool // mailbox memory panics now and then
+	losses  uint64 // how often the server lost its data
+	lossy   bool   // devices forget, the server loses its data
+	faulty  bool   // mailbox memory panics now and then
 	expect  map[string]message
 }
 
@@ -199,7 +200,8 @@ func (s *simulation) restart() {
 			delete(s.expect, text)
 		}
 	}
-	s.w.Restart(1000 + s.w.Random.Uint64N(1000))
+	s.losses++
+	s.w.Restart(1000*s.losses + s.w.Random.Uint64N(1000))
 }
 
 // comeToRest lets everybody finish: nothing breaks any more.
