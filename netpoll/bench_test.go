@@ -36,22 +36,26 @@ func benchCrossLoop(b *testing.B, kind string, burst, senders int) {
 	share := (b.N + senders - 1) / senders
 	done := make(chan struct{}, senders)
 	g := newRig(b, Config{Poller: kind}, func(s *script) {
-		sent, got := 0, 0
+		n := &struct { // on cache lines of its own: loops that count side by side would measure each other
+			_         [64]byte
+			sent, got int
+			_         [64]byte
+		}{}
 		other := 1 - s.l.Index()
 		s.message = func(from int, m []byte) {
 			if from == other {
-				if got++; got == share {
+				if n.got++; n.got == share {
 					done <- struct{}{}
 				}
 				return
 			}
-			for k := 0; k < burst && sent < share && s.l.Credit(other) > 0; k++ {
+			for k := 0; k < burst && n.sent < share && s.l.Credit(other) > 0; k++ {
 				if s.l.Post(other, msg) != nil {
 					b.Error("a message was refused")
 				}
-				sent++
+				n.sent++
 			}
-			if sent < share && s.l.Post(s.l.Index(), again) != nil {
+			if n.sent < share && s.l.Post(s.l.Index(), again) != nil {
 				b.Error("a message was refused")
 			}
 		}

@@ -48,6 +48,10 @@ const (
 	// MessageTurnMax and MessageTurnBytesMax are how much of the inbox is delivered in a turn.
 	MessageTurnMax      = 1024
 	MessageTurnBytesMax = 1 << 20
+	// LightTurnsMax is how many turns a loop may do beyond the first before it looks for events again, as long as nothing but at
+	// most lightTurnMessages messages happens in each: events wait some microseconds longer.
+	LightTurnsMax     = 4
+	lightTurnMessages = 64
 	// TimerTurnMax is how many timers fire in a turn.
 	TimerTurnMax = 1024
 )

@@ -17,7 +17,10 @@ type Loop struct {
 	index   int
 	poller  Poller
 	handler Handler
-	inbox   inbox
+
+	_     [64]byte // others write the inbox: it shares no cache line with what the loop reads all the time
+	inbox inbox
+	_     [64]byte
 
 	slots      *slab.Slab[slot]
 	slotsEnd   uint32 // no slot from here on was ever used
@@ -25,10 +28,12 @@ type Loop struct {
 	arena      *slab.Arena
 	wheel      wheel
 
-	now    int64 // unix milliseconds, read once a turn
-	mono   int64 // milliseconds since the reactor was made
-	inTurn bool
-	due    int64 // mono of the next WakeAt, math.MaxInt64: none
+	now      int64 // unix milliseconds, read once a turn
+	mono     int64 // milliseconds since the reactor was made
+	inTurn   bool
+	light    bool  // so far this turn has done nothing but deliver a few messages
+	sameTime bool  // this turn follows a light one so closely that its clock will do
+	due      int64 // mono of the next WakeAt, math.MaxInt64: none
 
 	readBuf   []byte   // the loop's one read buffer: left-over input in front, then what read(2) brings
 	ready     []ConnID // connections with left-over work
@@ -64,7 +69,7 @@ type Loop struct {
 // Index is the number of this loop, from 0.
 func (l *Loop) Index() int { return l.index }
 
-// Now is the loop's clock in unix milliseconds, read once a turn.
+// Now is the loop's clock in unix milliseconds, read once a turn, or once for a few turns that take microseconds together.
 func (l *Loop) Now() int64 { return l.now }
 
 // WakeAt asks for a turn (and so an OnTick) no later than that unix millisecond, even when nothing happens. The earliest
@@ -80,6 +85,7 @@ type driver struct{ l *Loop }
 func (d driver) OnEvent(tag uint64, ev Events) {
 	l := d.l
 	l.beginTurn()
+	l.light = false
 	id := ConnID(tag)
 	if id.Generation() == 0 {
 		l.acceptorReady(id.Slot(), ev)
@@ -93,9 +99,21 @@ func (d driver) OnEvent(tag uint64, ev Events) {
 	l.onConnEvent(id, s, ev)
 }
 
-// OnBatch does the rest of a turn.
+// OnBatch does the rest of a turn. When nothing but a few messages happens, it does a few more turns before it has the poller
+// look for events again: a look costs as much as ten messages.
 func (d driver) OnBatch() Next {
 	l := d.l
+	for extra := 0; ; extra++ {
+		next := l.turn()
+		l.sameTime = next == PollAgain && extra < LightTurnsMax && l.light
+		if !l.sameTime {
+			return next
+		}
+	}
+}
+
+// turn is one turn of the loop without its events.
+func (l *Loop) turn() Next {
 	l.beginTurn()
 	l.serveReady()
 	l.serveAcceptors()
@@ -115,8 +133,11 @@ func (l *Loop) beginTurn() {
 		return
 	}
 	l.inTurn = true
+	l.light = true
 	l.meters[meterTurns]++
-	l.readClock()
+	if !l.sameTime {
+		l.readClock()
+	}
 	if l.due <= l.mono {
 		l.due = math.MaxInt64
 	}
@@ -131,6 +152,7 @@ func (l *Loop) readClock() {
 // endTurn says how to go on: at once when work is left, else when something happens.
 func (l *Loop) endTurn() Next {
 	l.inTurn = false
+	l.light = l.light && len(l.ready) == 0 && !l.acceptorsBusy()
 	l.readyMark = len(l.ready)
 	busy := l.busy()
 	if l.stopping && l.r.open.Load() == 0 && (!busy || l.killing) {

@@ -99,6 +99,7 @@ func (l *Loop) drainInbox() {
 			bytes -= len(body)
 			l.deliverRecord(p.from, kind, body)
 		}
+		l.light = l.light && messages > MessageTurnMax-lightTurnMessages
 		l.credit(p.from, int64(p.at-start))
 		if p.at < len(p.buf) {
 			return
