@@ -58,6 +58,21 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 bench: ## run all micro-benchmarks (BENCHTIME=1s COUNT=1)
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -count $(COUNT) ./...
 
+bench-figures: build ## the figures of the README: echo, idle connections and sessions, messages, cross-loop, GC, allocations
+	$(BIN) bench echo
+	$(BIN) bench connect --raw
+	$(BIN) bench connect
+	$(BIN) bench message --inflight 1
+	$(BIN) bench message --inflight 16
+	$(BIN) bench message --rate 2000
+	$(GO) test -run '^$$' -bench 'CrossLoopMessage/native/.*/burst=16$$|Collector' -benchtime $(BENCHTIME) ./netpoll
+	$(GO) test -count=1 -run TestARoutedMessage -v ./server | grep -v '^=== '
+
+bench-peers: build ## our reactor beside gnet.Run (module bench/peers), interleaved
+	cd bench/peers && $(GO) build -trimpath -o ../../bin/gnetecho ./gnetecho
+	$(BIN) bench echo --peer bin/gnetecho
+	$(BIN) bench connect --raw --peer bin/gnetecho
+
 cover: ## coverage by package, report in out/cover.html
 	@mkdir -p out
 	$(GO) test -count=1 -coverprofile=out/cover.out ./...
