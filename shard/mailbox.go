@@ -44,6 +44,9 @@ import (
 //	read receipt    append stored       append stored push
 //	tick            ignore              ticked
 //	credit          ignore              push
+//	ping            ignore              ponged
+//	ping starved    ignore              ignore
+//	credit pinged   ignore              push ponged
 //
 // There is no end: a user stays a user. A mailbox that nobody writes to costs its record.
 type mailboxState uint8
@@ -62,6 +65,7 @@ const (
 	flagTicking mailboxFlags = 1 << iota // on the list of those that owe a first tick
 	flagStarved                          // on the list of those that could not push for want of credit
 	flagRefused                          // the next cseq was refused for a while: later ones are ignored until it returns
+	flagPinged                           // the session asks whether all is pushed; told when it does not starve any more
 )
 
 // mailbox is one device on its user's home loop: what waits for it, and how far its uplink has come. At most 112 bytes, no
@@ -132,7 +136,7 @@ func (m *mailbox) stepOffline(now int64, ev *mailboxEvent, w *world, out *effect
 		m.flags &^= flagStarved
 	case evMessage:
 		switch ev.message.kind {
-		case msgDetach, msgSend, msgRead, msgAck: // late: the client says it again when it is back
+		case msgDetach, msgSend, msgRead, msgAck, msgPing: // late: the client says it again when it is back
 		default:
 			m.anyMessage(now, ev, w, out)
 		}
@@ -150,6 +154,7 @@ func (m *mailbox) stepOnline(now int64, ev *mailboxEvent, w *world, out *effects
 	case evCredit:
 		m.flags &^= flagStarved
 		m.push(w, out)
+		m.pong(out)
 	case evMessage:
 		m.onlineMessage(now, ev, w, out)
 	default:
@@ -159,7 +164,7 @@ func (m *mailbox) stepOnline(now int64, ev *mailboxEvent, w *world, out *effects
 
 func (m *mailbox) onlineMessage(now int64, ev *mailboxEvent, w *world, out *effects) {
 	switch ev.message.kind {
-	case msgDetach, msgSend, msgRead, msgAck:
+	case msgDetach, msgSend, msgRead, msgAck, msgPing:
 		if ev.message.conn != m.conn {
 			return // late: of a session that was replaced
 		}
@@ -176,8 +181,19 @@ func (m *mailbox) onlineMessage(now int64, ev *mailboxEvent, w *world, out *effe
 		}
 		m.acknowledge(now, ev.message.first, w, out)
 		m.push(w, out)
+	case msgPing:
+		m.flags |= flagPinged
+		m.pong(out)
 	default:
 		m.anyMessage(now, ev, w, out)
+	}
+}
+
+// pong answers a PING that came from another loop, unless something waits for credit alone.
+func (m *mailbox) pong(out *effects) {
+	if m.flags&(flagPinged|flagStarved) == flagPinged {
+		m.flags &^= flagPinged
+		m.toSession(out, msgPonged)
 	}
 }
 
@@ -292,7 +308,7 @@ func (m *mailbox) becomeOnline(ev *mailboxEvent, w *world, out *effects) {
 	m.state = mailboxOnline
 	m.conn, m.loop, m.epoch = msg.conn, uint8(msg.from), uint32(msg.seq)
 	m.sent, m.window, m.windowBytes = m.acked, 0, 0
-	m.flags &^= flagRefused
+	m.flags &^= flagRefused | flagPinged
 	a := m.toSession(out, msgAttached)
 	a.gen, a.first, a.last, a.hint = m.gen, m.mark, m.acked, ev.index
 	m.push(w, out)
@@ -303,7 +319,7 @@ func (m *mailbox) becomeOffline(msg *message, w *world, out *effects) {
 	m.state = mailboxOffline
 	m.conn, m.loop = 0, 0
 	m.seenSec = msg.timeSec
-	m.flags &^= flagRefused
+	m.flags &^= flagRefused | flagPinged
 	if _, others := w.devices(m.user, m.device); others == 0 {
 		out.presence = presenceUnavailable
 	}

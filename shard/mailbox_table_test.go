@@ -24,7 +24,7 @@ var messageKindNames = [msgKindEnd]string{
 	msgAttach: "attach", msgDetach: "detach", msgSend: "send", msgRead: "read", msgAck: "ack", msgAttached: "attached",
 	msgRefused: "refused", msgPush: "push", msgTicked: "ticked", msgSoft: "soft", msgKick: "kick", msgRoute: "route",
 	msgStored: "stored", msgRejected: "rejected", msgReceipt: "receipt", msgWatch: "watch", msgUnwatch: "unwatch",
-	msgPresence: "presence", msgTyping: "typing", msgTypingIs: "typingIs", msgIntake: "intake",
+	msgPresence: "presence", msgTyping: "typing", msgTypingIs: "typingIs", msgIntake: "intake", msgPing: "ping", msgPonged: "ponged",
 }
 
 const (
@@ -112,6 +112,12 @@ func mailboxEvents() map[string]mailboxRow {
 		"read receipt": {ev: receipt(testGen, 2, 8, codec.ReceiptRead)},
 		"tick":         {ev: mailboxEvent{kind: evTick, index: 1}},
 		"credit":       {ev: mailboxEvent{kind: evCredit, index: 1}, prepare: behind},
+		"ping":         {ev: said(message{kind: msgPing, conn: testConn})},
+		"ping starved": {ev: said(message{kind: msgPing, conn: testConn}), prepare: func(_ *Shard, m *mailbox) { m.flags |= flagStarved }},
+		"credit pinged": {ev: mailboxEvent{kind: evCredit, index: 1}, prepare: func(s *Shard, m *mailbox) {
+			behind(s, m)
+			m.flags |= flagStarved | flagPinged
+		}},
 	}
 }
 

@@ -32,6 +32,8 @@ const (
 	msgTyping                          // session to user: somebody writes
 	msgTypingIs                        // user to session: the same, for its client
 	msgIntake                          // shard to shard: my intake stopped or goes on
+	msgPing                            // session to mailbox: a PING from the client; only where they are on different loops
+	msgPonged                          // mailbox to session: what the window lets out is on its way before this
 	msgKindEnd
 )
 
@@ -64,6 +66,8 @@ const messageBytes = 66
 //	typing    user     who writes                                                       state
 //	typingIs  session  who writes                                                       state      conn
 //	intake    shard                                                                     1: stopped
+//	ping      mailbox                                                                              conn
+//	ponged    session                                                                              conn
 //
 // hint is the addressed mailbox's index, so that the table of users need not be asked; in a route or receipt it is that of
 // the peer, which the answer takes back. A receipt with seq 0 wants no answer. from is the loop that a message came

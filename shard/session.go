@@ -34,12 +34,15 @@ import "trunkline/codec"
 //	kick         -                 closing: ERROR    closing: ERROR    ignore
 //	presence     -                 -                 : PRESENCE        ignore
 //	typing       -                 -                 : TYPING          ignore
+//	ponged       -                 -                 : PONG            ignore
 //	timer        closing           closing           closing: ERROR    ignore
 //	half closed  closing           closing           closing           ignore
 //	slow         closing           closing           closing           ignore
 //	drain        ignore            ignore            : GOAWAY          ignore
 //	crashed      closing: ERROR    closing: ERROR    closing: ERROR    ignore
 //	closed       free              free              free              free
+//
+// A PING to a mailbox of another loop is answered when ponged comes; until then a second one waits.
 //
 // hello away: the user lives on another loop, the connection moves there. hello bad: of a version that is not spoken.
 // unknown: a kind from 0x80, skipped. timer: in open when a deadline has passed; before that it is armed anew.
@@ -62,6 +65,7 @@ const (
 	flagHeldBack                           // input waits for the mark to move
 	flagToldAway                           // GOAWAY was sent
 	flagInactive                           // STATE said that nobody is looking
+	flagPinging                            // a PING is on its way to a mailbox of another loop and back
 )
 
 // session is one connection's half of a login: who it is, and what stands between its socket and the mailbox. 64 bytes,
@@ -245,6 +249,8 @@ func (s *session) openMessage(now int64, m *message, w *world, out *effects) {
 	case msgTypingIs:
 		out.open()
 		out.frames = must(codec.AppendTyping(out.frames, &codec.Typing{Peer: m.peer, Device: m.peerDevice, State: m.code}))
+	case msgPonged:
+		s.ponged(out)
 	default:
 		w.stats.Unexpected++
 	}

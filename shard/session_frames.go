@@ -7,8 +7,7 @@ func (s *session) openFrame(now int64, ev *event, w *world, out *effects) {
 	var err error
 	switch ev.frame.Kind {
 	case codec.KindPing:
-		out.open()
-		out.frames = codec.AppendPong(out.frames)
+		s.takePing(w, out)
 	case codec.KindPong: // heard
 	case codec.KindState:
 		err = s.takeState(ev)
@@ -32,6 +31,36 @@ func (s *session) openFrame(now int64, ev *event, w *world, out *effects) {
 	}
 	if err != nil {
 		s.malformed(now, w, out)
+	}
+}
+
+// takePing answers behind everything that the mailbox has and the window lets out, and that frames before the PING let out: a
+// client learns from it that it is up to date. On the mailbox's own loop all that is written already. Else the PING
+// goes there and back, one at a time.
+func (s *session) takePing(w *world, out *effects) {
+	switch home := int(s.home); {
+	case home == w.cfg.Loop:
+		out.open()
+		out.frames = codec.AppendPong(out.frames)
+	case s.flags&flagPinging != 0:
+		out.leave = true
+		s.flags |= flagHeldBack // until its answer comes
+	case w.credit(home) < controlBytesMax:
+		out.leave, out.redeliver = true, true
+	default:
+		s.flags |= flagPinging
+		s.toMailbox(out, msgPing)
+	}
+}
+
+// ponged answers the PING and reads on behind it.
+func (s *session) ponged(out *effects) {
+	s.flags &^= flagPinging
+	out.open()
+	out.frames = codec.AppendPong(out.frames)
+	if s.flags&flagHeldBack != 0 {
+		s.flags &^= flagHeldBack
+		out.redeliver = true
 	}
 }
 

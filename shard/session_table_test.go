@@ -75,6 +75,7 @@ func sessionEvents(t *testing.T, s *Shard) map[string]event {
 		"soft":        said(message{kind: msgSoft, code: uint8(codec.CodeServerFull)}),
 		"kick":        said(message{kind: msgKick, code: uint8(codec.CodeReplaced)}),
 		"presence":    said(message{kind: msgPresence, code: 1}),
+		"ponged":      said(message{kind: msgPonged}),
 		"typing":      said(message{kind: msgTypingIs, code: 1}),
 		"timer":       {kind: evTimer},
 		"half closed": {kind: evHalfClosed},

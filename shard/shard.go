@@ -196,11 +196,11 @@ func (s *Shard) lookup(conn Conn) *session {
 func (s *Shard) take(now int64) {
 	m := &s.current
 	switch m.kind {
-	case msgAttached, msgRefused, msgPush, msgTicked, msgSoft, msgKick, msgPresence, msgTypingIs:
+	case msgAttached, msgRefused, msgPush, msgTicked, msgSoft, msgKick, msgPresence, msgTypingIs, msgPonged:
 		s.takeForSession(now)
 	case msgAttach:
 		s.takeAttach(now)
-	case msgDetach, msgSend, msgRead, msgAck, msgStored, msgRejected, msgReceipt:
+	case msgDetach, msgSend, msgRead, msgAck, msgStored, msgRejected, msgReceipt, msgPing:
 		s.takeForMailbox(now)
 	case msgRoute:
 		s.takeRoute(now)
