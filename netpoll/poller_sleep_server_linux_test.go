@@ -240,7 +240,6 @@ type sleepChild struct {
 	out   *bufio.Scanner
 	ep    int
 	fds   []int
-	index map[int32]int
 }
 
 func sleepStart(b *testing.B, name string, loops, conns int) *sleepChild {

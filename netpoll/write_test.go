@@ -246,11 +246,3 @@ func closeHard(t *testing.T, c *net.TCPConn) {
 	must(t, c.SetLinger(0))
 	must(t, c.Close())
 }
-
-// rawConn is the descriptor of a test's socket, for questions only.
-func rawConn(t *testing.T, c *net.TCPConn, f func(fd int)) {
-	t.Helper()
-	rc, err := c.SyscallConn()
-	must(t, err)
-	must(t, rc.Control(func(fd uintptr) { f(int(fd)) }))
-}

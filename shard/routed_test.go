@@ -16,7 +16,6 @@ type conversation struct {
 	userB      uint64
 	cseq       uint64
 	buf, parts []byte
-	gotA, gotB []byte
 }
 
 func newConversation(t testing.TB, o testkit.Options) *conversation {

@@ -153,7 +153,7 @@ func check[T any](t *testing.T, s *Slab[T], limit int) {
 }
 
 func TestMisusePanics(t *testing.T) {
-	type inner struct{ s string }
+	type inner struct{ _ string }
 	a := NewArena(1 << 20)
 	gone, _ := a.Alloc(10)
 	a.Free(gone)
