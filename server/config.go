@@ -94,8 +94,11 @@ func (c Config) withDefaults() Config {
 }
 
 // Validate reports the first setting that can't be used, as a *ConfigError. Zero fields are defaults and valid.
-func (c Config) Validate() error {
-	c = c.withDefaults()
+func (c Config) Validate() error { return c.withDefaults().ValidateGiven() }
+
+// ValidateGiven is Validate for what somebody wrote over DefaultConfig: a zero is no default here but a value that was
+// asked for, and an error where it means nothing. Whoever writes 0 for "none" or "no limit" must not get the default.
+func (c Config) ValidateGiven() error {
 	for _, check := range []func() error{
 		func() error { return checkAddr("listen", c.Listen) },
 		c.checkAdmin,

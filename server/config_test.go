@@ -68,6 +68,20 @@ func TestEachWrongSettingIsNamedInOneLine(t *testing.T) {
 	}
 }
 
+func TestAZeroThatWasGivenIsNoDefault(t *testing.T) {
+	given := DefaultConfig()
+	if err := given.ValidateGiven(); err != nil {
+		t.Errorf("the defaults: %v", err)
+	}
+	given.MailboxEntries = 0
+	if err := given.Validate(); err != nil {
+		t.Errorf("in a program's Config a zero is the default, but: %v", err)
+	}
+	if err := given.ValidateGiven(); !errors.Is(err, ErrConfig) || !strings.HasPrefix(err.Error(), "--mailbox-entries: 0 is not between 1 and ") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestAnAdminAddressThatOthersReachCanBeAskedFor(t *testing.T) {
 	c := Config{Admin: "0.0.0.0:5280", AdminPublic: true}
 	if err := c.Validate(); err != nil {

@@ -5,7 +5,9 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"regexp"
 	"strings"
+	"time"
 
 	"trunkline/server"
 )
@@ -63,7 +65,7 @@ func parseServe(args []string) (server.Config, error) {
 			return cfg, err
 		}
 	}
-	return cfg, cfg.Validate()
+	return cfg, cfg.ValidateGiven()
 }
 
 // parseFlags takes flags only: a word that is left over is an error.
@@ -83,10 +85,54 @@ func usageError(name string, fs *flag.FlagSet, err error, stdout, stderr io.Writ
 		printFlags(stdout, name, fs)
 		return exitOK
 	}
-	text := strings.ReplaceAll(err.Error(), "\n", "; ")
-	text = strings.Replace(text, "flag provided but not defined: -", "unknown flag --", 1)
-	fmt.Fprintf(stderr, "trunkline %s: %s (trunkline %s --help lists the flags)\n", name, text, name)
+	fmt.Fprintf(stderr, "trunkline %s: %s (trunkline %s --help lists the flags)\n", name, flagText(fs, oneLine(err)), name)
 	return exitUsage
+}
+
+// wrongValue is how package flag words a value that a flag does not take: value, flag, reason.
+var wrongValue = regexp.MustCompile(`^invalid (?:boolean )?value (".*") for (?:flag )?-([a-z-]+): (.*)$`)
+
+// flagText words an error of package flag as this program words its own: the flag with two dashes, then what is wrong.
+func flagText(fs *flag.FlagSet, text string) string {
+	text = strings.Replace(text, "flag provided but not defined: -", "unknown flag --", 1)
+	text = strings.Replace(text, "flag needs an argument: -", "a value is missing behind --", 1)
+	m := wrongValue.FindStringSubmatch(text)
+	if m == nil {
+		return text
+	}
+	value, name, reason := m[1], m[2], m[3]
+	f := fs.Lookup(name)
+	switch {
+	case reason == "parse error" && f != nil:
+		reason = value + " is not " + kindOf(f).example
+	case reason == "value out of range":
+		reason = value + " is out of range"
+	case !strings.Contains(reason, value):
+		reason = value + ": " + reason
+	}
+	return "--" + name + ": " + reason
+}
+
+// kind is what a flag takes: its name in the list of flags, and how it is written.
+type kind struct{ name, example string }
+
+// kindOf knows the types that flags of this program have.
+func kindOf(f *flag.Flag) kind {
+	v, ok := f.Value.(flag.Getter)
+	if !ok {
+		return kind{"word", "a word"}
+	}
+	switch v.Get().(type) {
+	case *server.Duration, time.Duration:
+		return kind{"time", "a time like 10s or 4m"}
+	case *server.Bytes:
+		return kind{"size", "a size like 4096, 64KiB or 1GiB"}
+	case int:
+		return kind{"number", "a whole number"}
+	case bool:
+		return kind{"", "true or false"}
+	}
+	return kind{"word", "a word"}
 }
 
 // printFlags writes one flag a line, with two dashes and its default.
@@ -98,11 +144,14 @@ func printFlags(w io.Writer, name string, fs *flag.FlagSet) {
 func printFlagList(w io.Writer, fs *flag.FlagSet) {
 	fs.VisitAll(func(f *flag.Flag) {
 		arg, usage := flag.UnquoteUsage(f)
+		if arg == "value" || arg == "int" || arg == "string" || arg == "duration" {
+			arg = kindOf(f).name // package flag's own words, where the usage names none
+		}
 		head := "--" + f.Name
 		if arg != "" {
 			head += " " + arg
 		}
-		if f.DefValue != "" && f.DefValue != "false" {
+		if f.DefValue != "" && f.DefValue != "false" && !strings.Contains(usage, "(default ") {
 			usage += " (default " + f.DefValue + ")"
 		}
 		fmt.Fprintf(w, "  %-26s %s\n", head, usage)
