@@ -72,6 +72,19 @@ var statusKeys = []string{
 	"users", "version",
 }
 
+func TestAConnectionThatHasNotLoggedInIsNoSession(t *testing.T) {
+	noLeaks(t)
+	r := start(t, nil)
+	r.converse(t, 1)
+	r.dial(t)
+	r.eventually(t, "three are connected", func(s Status) bool { return s.Connections == 3 })
+	if st := r.Status(); st.Sessions != 2 || st.PerLoop[0].Sessions+st.PerLoop[1].Sessions != 2 {
+		t.Errorf("two users are logged in, counted as %d: %+v", st.Sessions, st.PerLoop)
+	}
+	r.login(t, 4711, 0)
+	r.eventually(t, "a third has logged in", func(s Status) bool { return s.Connections == 4 && s.Sessions == 3 })
+}
+
 func TestStatusHasItsDocumentedKeysAndCountsWhatHappened(t *testing.T) {
 	noLeaks(t)
 	r := start(t, nil)

@@ -186,6 +186,7 @@ func TestAClientThatNeverReadsItsAnswersIsClosedAtTheOutboundCap(t *testing.T) {
 	r := start(t, nil)
 	p := r.converse(t, 1)
 	deaf := r.login(t, 70, 0)
+	r.eventually(t, "it is a session", func(s Status) bool { return s.Sessions == 3 })
 	_ = deaf.conn.(*net.TCPConn).SetReadBuffer(4096) // smaller is sooner, no more
 	pings := bytes.Repeat(codec.AppendPing(nil), 20_000)
 	_ = deaf.conn.SetWriteDeadline(time.Now().Add(patience)) // a failure shows below
@@ -197,7 +198,7 @@ func TestAClientThatNeverReadsItsAnswersIsClosedAtTheOutboundCap(t *testing.T) {
 		t.Error("a client that reads nothing of its answers is still served")
 	}
 	p.talk()
-	r.eventually(t, "closed as a slow consumer", func(s Status) bool { return s.Closes["slow_consumer"] == 1 && s.Connections == 2 })
+	r.eventually(t, "closed as a slow consumer", func(s Status) bool { return s.Closes["slow_consumer"] == 1 && s.Connections == 2 && s.Sessions == 2 })
 }
 
 func TestAMessageToSomebodyUnknownWaitsForTheirFirstLogin(t *testing.T) {

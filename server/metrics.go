@@ -49,7 +49,7 @@ func netMetrics() []loopMetric {
 // shardMetrics are what a loop's machines count.
 func shardMetrics() []loopMetric {
 	return []loopMetric{
-		{name: "sessions", help: "Sessions, logged in or on their way there.", kind: gauge, get: func(l *loopCounters) float64 { return float64(l.shard.Sessions) }},
+		{name: "sessions", help: "Sessions that are logged in.", kind: gauge, get: func(l *loopCounters) float64 { return float64(l.shard.LoggedIn) }},
 		{name: "users", help: "Users known.", kind: gauge, get: func(l *loopCounters) float64 { return float64(l.shard.Users) }},
 		{name: "logins_total", help: "Logins.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.Logins) }},
 		{name: "resumes_total", help: "Logins that resumed a known generation.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.Resumes) }},

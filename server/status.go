@@ -143,7 +143,7 @@ func (st *Status) addTotals(snap *snapshot) {
 		st.Connections += l.net.Connections
 		st.AcceptErrors += l.net.AcceptErrors
 		st.AcceptRefused += l.net.AcceptRefused
-		st.Sessions += l.shard.Sessions
+		st.Sessions += l.shard.LoggedIn
 		st.Users += l.shard.Users
 		st.Logins += l.shard.Logins
 		st.MessagesIn += l.shard.MessagesIn
@@ -164,7 +164,7 @@ func loopStatus(loop int, now time.Time, l *loopCounters) LoopStatus {
 	}
 	return LoopStatus{
 		Loop: loop, AnswerSeconds: age,
-		Connections: l.net.Connections, Sessions: l.shard.Sessions, Users: l.shard.Users,
+		Connections: l.net.Connections, Sessions: l.shard.LoggedIn, Users: l.shard.Users,
 		MessagesIn: l.shard.MessagesIn, MessagesOut: l.shard.MessagesOut, QueueEntries: l.shard.QueueEntries,
 		BytesIn: l.net.BytesIn, BytesOut: l.net.BytesOut, Turns: l.net.Turns, Wakes: l.net.Wakes,
 		Moved: l.net.Moved, Panics: l.net.Panics,

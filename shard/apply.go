@@ -27,6 +27,7 @@ func (s *Shard) stepSession(now int64, conn Conn, ev *event) {
 	s.session = *p
 	s.out.reset()
 	s.session.step(now, ev, &s.world, &s.out)
+	s.stats.LoggedIn += s.session.loggedIn() - p.loggedIn()
 	*p = s.session
 	s.doing.machine = doingNothing
 	s.applySession(now, conn, p)

@@ -17,6 +17,7 @@ func onlineMailbox(t *testing.T, s *Shard, user uint64) (index uint32) {
 	m.state, m.conn, m.gen = mailboxOnline, testConn, testGen
 	*s.sessions.At(testConn.slot()) = session{conn: testConn, user: user, state: sessionOpen}
 	s.stats.Sessions++
+	s.stats.LoggedIn++
 	return index
 }
 

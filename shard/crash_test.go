@@ -105,11 +105,67 @@ func TestASessionThatCrashesWhileItIsClosedIsDropped(t *testing.T) {
 	s, _, m, user := brokenShard(t)
 	s.doing = doing{machine: doingSession, conn: testConn, event: evClosed}
 	s.Recover(testNow)
-	if s.lookup(testConn) != nil || s.stats.Sessions != 0 {
+	if s.lookup(testConn) != nil || s.stats.Sessions != 0 || s.stats.LoggedIn != 0 {
 		t.Errorf("the session is still there")
 	}
 	tellMailbox(s, message{kind: msgRoute, user: user, peer: testPeer, peerGen: 2, seq: 1, parts: 1, payload: parts("x")})
 	if m.state != mailboxOffline {
 		t.Errorf("its mailbox was not told at the first push")
+	}
+}
+
+// TestLoggedInCountsOpenSessions drives one connection through the shard's front door.
+func TestLoggedInCountsOpenSessions(t *testing.T) {
+	for name, end := range map[string]func(s *Shard){
+		"the connection is gone":            func(s *Shard) { s.Closed(testNow, testConn) },
+		"the client has sent its last byte": func(s *Shard) { s.HalfClosed(testNow, testConn) },
+		"it is idle":                        func(s *Shard) { s.Timer(testNow+10*KeepaliveMsDefault, testConn) },
+		"its bytes are no frame":            func(s *Shard) { s.Data(testNow, testConn, []byte{0xFF, 0xFF, 0xFF, 0xFF}) },
+		"another connection takes its slot": func(s *Shard) { s.Open(testNow, testConn+1<<32, false) },
+		"its step crashed": func(s *Shard) {
+			s.doing = doing{machine: doingSession, conn: testConn, event: evFrame}
+			s.Recover(testNow)
+		},
+		"its end crashed": func(s *Shard) {
+			s.doing = doing{machine: doingSession, conn: testConn, event: evClosed}
+			s.Recover(testNow)
+		},
+	} {
+		s := quietShard()
+		s.Open(testNow, testConn, false)
+		if st := s.Stats(); st.Sessions != 1 || st.LoggedIn != 0 {
+			t.Errorf("%s: %d sessions, %d logged in before the HELLO", name, st.Sessions, st.LoggedIn)
+		}
+		hello, err := codec.AppendHello(nil, &codec.Hello{Version: codec.Version, User: userOn(s.cfg.Placement, 0)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		s.Data(testNow, testConn, hello)
+		if n := s.Stats().LoggedIn; n != 1 {
+			t.Errorf("%s: %d logged in after the HELLO, want 1", name, n)
+		}
+		end(s)
+		s.Closed(testNow, testConn)
+		if n := s.Stats().LoggedIn; n != 0 {
+			t.Errorf("%s: %d logged in afterwards, want 0", name, n)
+		}
+	}
+}
+
+// TestAStepThatPanicsIsNotCounted has the end of a session fail between its step and its commit.
+func TestAStepThatPanicsIsNotCounted(t *testing.T) {
+	s, _, _, _ := brokenShard(t)
+	p := s.lookup(testConn)
+	func() {
+		defer func() { _ = recover() }()
+		kick := &message{kind: msgKick, code: 200} // above the table of codes: the step crashes while it closes
+		s.stepSession(testNow, testConn, &event{kind: evMessage, message: kick})
+	}()
+	if s.session.state != sessionClosing || p.state != sessionOpen || s.stats.LoggedIn != 1 {
+		t.Fatalf("the step came to state %d, the record is in %d, %d logged in", s.session.state, p.state, s.stats.LoggedIn)
+	}
+	s.Recover(testNow)
+	if st := s.Stats(); st.LoggedIn != 0 || st.Panics != 1 {
+		t.Errorf("%d logged in, %d panics", st.LoggedIn, st.Panics)
 	}
 }

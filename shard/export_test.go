@@ -39,13 +39,17 @@ func (s *Shard) CheckQuiet() error {
 	return nil
 }
 
-// CheckLists counts the cells of presence and says whether each hangs on a session or a user.
+// CheckLists counts the cells of presence and says whether each hangs on a session or a user, and whether the sessions are as many
+// as Stats says.
 func (s *Shard) CheckLists() (subs, watches int, err error) {
+	sessions, open := int64(0), int64(0)
 	for slot := range s.slotsMax {
 		p := s.sessions.Peek(slot)
 		if p == nil {
 			continue
 		}
+		sessions++
+		open += p.loggedIn()
 		n := 0
 		for i := p.subs; i != 0; i = s.subs.At(i).next {
 			n++
@@ -54,6 +58,9 @@ func (s *Shard) CheckLists() (subs, watches int, err error) {
 			return 0, 0, fmt.Errorf("session %x counts %d subscriptions and has %d", p.conn, p.subsCount, n)
 		}
 		subs += n
+	}
+	if sessions != s.stats.Sessions || open != s.stats.LoggedIn {
+		return 0, 0, fmt.Errorf("%d sessions, %d of them open; counted %d and %d", sessions, open, s.stats.Sessions, s.stats.LoggedIn)
 	}
 	for _, first := range s.watched {
 		for i := first; i != 0; i = s.watches.At(i).next {

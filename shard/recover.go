@@ -47,6 +47,7 @@ func (s *Shard) crashSession(now int64, d doing) {
 		return
 	}
 	if d.event == evCrashed || d.event == evClosed {
+		s.stats.LoggedIn -= p.loggedIn()
 		s.sessions.Clear(d.conn.slot())
 		s.stats.Sessions--
 		s.host.Close(d.conn)

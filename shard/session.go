@@ -135,6 +135,15 @@ func (s *session) step(now int64, ev *event, w *world, out *effects) {
 	s.heard(now, ev, out)
 }
 
+// loggedIn is 1 for a session that is open, else 0. Stats.LoggedIn follows it where a record is committed, so that a step which
+// panics has not counted.
+func (s *session) loggedIn() int64 {
+	if s.state == sessionOpen {
+		return 1
+	}
+	return 0
+}
+
 // heard counts a frame that was taken. Only whole frames prove that a client lives.
 func (s *session) heard(now int64, ev *event, out *effects) {
 	if ev.kind == evFrame && !out.leave {

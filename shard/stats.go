@@ -3,6 +3,7 @@ package shard
 // Stats are one shard's counters, filled by Shard.Stats on the loop.
 type Stats struct {
 	Sessions         int64 // connections with a record, logged in or not
+	LoggedIn         int64 // sessions in state open: from SUCCESS on until they close
 	Users            int64
 	Logins           uint64
 	Resumes          uint64

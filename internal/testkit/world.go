@@ -150,6 +150,7 @@ func (w *World) Stats() shard.Stats {
 
 func addStats(sum *shard.Stats, s shard.Stats) {
 	sum.Sessions += s.Sessions
+	sum.LoggedIn += s.LoggedIn
 	sum.Users += s.Users
 	sum.Logins += s.Logins
 	sum.Resumes += s.Resumes
