@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -167,7 +168,7 @@ func (t *tail) said() string {
 	if len(t.b) == 0 {
 		return ""
 	}
-	return "; it said: " + string(t.b)
+	return "; it said: " + strings.TrimSpace(string(t.b))
 }
 
 // answerer is the child's side of the protocol: what it does with a command.

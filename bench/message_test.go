@@ -50,6 +50,10 @@ func TestMessageSeesWhatAServerDoesWrong(t *testing.T) {
 			if r.CPUUsPerMessage != nil || !strings.Contains(r.Message.CPUSource, "not measured") {
 				t.Errorf("CPU of a server whose admin address is not known: %v", r.Message.CPUSource)
 			}
+			var table strings.Builder
+			if err := r.WriteTable(&table); err != nil || strings.Contains(table.String(), "0 % of one core") {
+				t.Errorf("CPU that was not measured is no 0 %%: %v\n%s", err, &table)
+			}
 			if r.Failed() != (row.lost+row.doubled+row.moved+row.wrong > 0) {
 				t.Errorf("Failed() is %v", r.Failed())
 			}

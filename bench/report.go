@@ -92,7 +92,11 @@ func (r *Report) messageRows(t *table) {
 	m := r.Message
 	t.row("messages", fmt.Sprintf("%s/s over %d pairs of %d-byte payloads for %.1f s", number(r.MessagesPerSecond, 0), m.Pairs, m.PayloadBytes, m.MeasuredSeconds))
 	t.row("sent, arrived", fmt.Sprintf("%d, %d (whole run)", m.Sent, m.Delivered))
-	t.row("server CPU", fmt.Sprintf("%s us a message, %.0f %% of one core (%s)", number(r.CPUUsPerMessage, 2), m.ServerCPUPercent, m.CPUSource))
+	if r.CPUUsPerMessage == nil {
+		t.row("server CPU", m.CPUSource)
+	} else {
+		t.row("server CPU", fmt.Sprintf("%.2f us a message, %.0f %% of one core (%s)", *r.CPUUsPerMessage, m.ServerCPUPercent, m.CPUSource))
+	}
 	t.row("generator CPU", fmt.Sprintf("%.2f us a message", m.GeneratorCPUUs))
 	t.latency("latency", r.LatencyMs)
 	t.latency("generator late", m.GeneratorLateMs)
