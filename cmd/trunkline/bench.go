@@ -93,7 +93,8 @@ func (o *benchOptions) finish(kind string, stdout, stderr io.Writer, run func(ct
 		fmt.Fprintf(stderr, "trunkline bench %s: aborted\n", kind)
 		return exitInterrupt
 	case errors.Is(err, bench.ErrInput):
-		fmt.Fprintf(stderr, "trunkline bench %s: %s (trunkline bench %s --help lists the flags)\n", kind, oneLine(err), kind)
+		text := strings.TrimPrefix(oneLine(err), bench.ErrInput.Error()+": ")
+		fmt.Fprintf(stderr, "trunkline bench %s: %s (trunkline bench %s --help lists the flags)\n", kind, text, kind)
 		return exitUsage
 	case err != nil:
 		fmt.Fprintf(stderr, "trunkline bench %s: %s\n", kind, oneLine(err))

@@ -141,6 +141,7 @@ type chat struct {
 	mine     []ownLine // in the order of their ids, at most chatMarksMax
 	up       bool
 	tried    bool // the first attempt to connect has ended
+	before   bool // it was up in this run
 	here     bool // the peer is online
 	seen     bool // the peer's presence was reported
 }
@@ -297,7 +298,7 @@ func (t *chat) presence(ev client.Presence) {
 
 func (t *chat) connected(ev client.Connected) {
 	text := "connected"
-	if t.tried {
+	if t.before {
 		text = "connected again"
 	}
 	if ev.ServerLost {
@@ -306,7 +307,7 @@ func (t *chat) connected(ev client.Connected) {
 	if n := t.c.Outstanding(); n > 0 {
 		text += fmt.Sprintf("; sending %s from the outbox", plural(n, "message"))
 	}
-	t.up, t.tried = true, true
+	t.up, t.tried, t.before = true, true, true
 	t.out.connected(online)
 	t.out.notice(text)
 }

@@ -183,6 +183,7 @@ func TestWrongUseIsOneLineAndExitStatus2(t *testing.T) {
 		{"an admin address for everybody", []string{"serve", "--admin", "0.0.0.0:5280"}, "--admin-public"},
 		{"a configuration file that is missing", []string{"serve", "--config", "/nowhere/x.toml"}, "/nowhere/x.toml"},
 		{"a configuration file with an unknown key", []string{"serve", "--config", file}, file + `:2: unknown key "lisen"`},
+		{"an admin address without a port", []string{"status", "--admin", "off"}, `--admin: "off" is not an address and port`},
 		{"an unknown flag of status", []string{"status", "--all"}, "unknown flag --all"},
 		{"help for an unknown command", []string{"help", "sevre"}, `unknown command "sevre"`},
 	} {
@@ -235,7 +236,7 @@ func TestAPortInUseIsOneLineAndExitStatus1(t *testing.T) {
 		{"serve", "--listen", "127.0.0.1:0", "--admin", s.admin},
 	} {
 		r := runBinary(t, args...)
-		if r.code != exitFailed || r.stdout != "" || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, "address already in use") {
+		if r.code != exitFailed || r.stdout != "" || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, ": bind: address already in use; is another server running?") || strings.Count(r.stderr, "listen on") != 1 {
 			t.Errorf("%v: %+v", args, r)
 		}
 	}
@@ -310,13 +311,38 @@ func TestStatusOfNobodyIsOneLineAndExitStatus1(t *testing.T) {
 	nobody := ln.Addr().String()
 	ln.Close()
 	r := runBinary(t, "status", "--admin", nobody)
-	if r.code != exitFailed || r.stdout != "" || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, "nothing answers on "+nobody) {
+	if r.code != exitFailed || r.stdout != "" || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, "nobody listens on "+nobody) {
 		t.Errorf("%+v", r)
 	}
 	s := serve(t)
 	r = runBinary(t, "status", "--admin", s.addr) // the chat port does not speak HTTP
-	if r.code != exitFailed || strings.Count(r.stderr, "\n") != 1 {
+	if r.code != exitFailed || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, s.addr+" does not answer like") {
 		t.Errorf("%+v", r)
+	}
+}
+
+func TestTheBannerCallsTheProgramAsItWasCalled(t *testing.T) {
+	for arg0, want := range map[string]string{
+		"bin/trunkline": "bin/trunkline", "trunkline": "trunkline", "": "trunkline", "/my tools/trunkline": `"/my tools/trunkline"`,
+	} {
+		if got := called(arg0); got != want {
+			t.Errorf("called as %q: got %s, want %s", arg0, got, want)
+		}
+	}
+}
+
+// fullDisk refuses what is written to it.
+type fullDisk struct{}
+
+func (fullDisk) Write([]byte) (int, error) { return 0, syscall.ENOSPC }
+
+func TestAStatusThatCanNotBeWrittenIsNoSuccess(t *testing.T) {
+	s := serve(t)
+	for _, args := range [][]string{{"status", "--admin", s.admin}, {"status", "--admin", s.admin, "--json"}} {
+		var errs strings.Builder
+		if code := run(args, nil, fullDisk{}, &errs); code != exitFailed || !strings.Contains(errs.String(), "no space left") {
+			t.Errorf("%v: exit %d, %q", args, code, &errs)
+		}
 	}
 }
 

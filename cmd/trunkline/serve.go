@@ -11,6 +11,7 @@ import (
 	"os/signal"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"syscall"
 
@@ -89,7 +90,11 @@ func serveFailed(cfg server.Config, err error, stderr io.Writer) int {
 	case errors.Is(err, server.ErrDataLocked):
 		hint = "; one directory serves one process"
 	}
-	fmt.Fprintf(stderr, "trunkline serve: %s%s\n", oneLine(err), hint)
+	text := oneLine(err)
+	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "listen" && op.Addr != nil {
+		text = fmt.Sprintf("listen on %s: %s", op.Addr, op.Err) // once, not by each layer
+	}
+	fmt.Fprintf(stderr, "trunkline serve: %s%s\n", text, hint)
 	return code
 }
 
@@ -129,8 +134,20 @@ func printBanner(w io.Writer, srv *server.Server) {
 	if addr != server.ListenDefault {
 		flag = " --server " + dialable(addr)
 	}
-	fmt.Fprintf(w, "Try it, in two other terminals:\n  trunkline chat --user 1001 --to 1002%s\n  trunkline chat --user 1002 --to 1001%s\n", flag, flag)
+	name := called(os.Args[0])
+	fmt.Fprintf(w, "Try it, in two other terminals:\n  %s chat --user 1001 --to 1002%s\n  %s chat --user 1002 --to 1001%s\n", name, flag, name, flag)
 	fmt.Fprint(w, "Ctrl-C drains and ends.\n\n")
+}
+
+// called is the program as it was called, for a shell: after a build it is not in PATH, and a bare name would not be found.
+func called(arg0 string) string {
+	if arg0 == "" {
+		return "trunkline"
+	}
+	if strings.ContainsAny(arg0, " \t'\"\\$&;()*?") {
+		return strconv.Quote(arg0)
+	}
+	return arg0
 }
 
 func raisedFrom(l server.Limits) string {

@@ -1,13 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"sort"
 	"strings"
+	"syscall"
 	"text/tabwriter"
 	"time"
 
@@ -30,21 +35,33 @@ func runStatus(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	if err := parseFlags(fs, args); err != nil {
 		return usageError("status", fs, err, stdout, stderr)
 	}
+	if _, _, err := net.SplitHostPort(*admin); err != nil {
+		return usageError("status", fs, fmt.Errorf("--admin: %q is not an address and port like %s", *admin, server.AdminDefault), stdout, stderr)
+	}
 	body, err := fetchStatus(*admin)
 	if err != nil {
-		fmt.Fprintf(stderr, "trunkline status: nothing answers on %s: %s\n", *admin, oneLine(err))
+		fmt.Fprintf(stderr, "trunkline status: %s\n", oneLine(err))
 		return exitFailed
 	}
 	if *raw {
-		fmt.Fprintf(stdout, "%s\n", strings.TrimSpace(string(body)))
-		return exitOK
+		return printed("status", append(bytes.TrimSpace(body), '\n'), stdout, stderr)
 	}
 	var st server.Status
 	if err := json.Unmarshal(body, &st); err != nil {
 		fmt.Fprintf(stderr, "trunkline status: %s does not answer like a trunkline server: %s\n", *admin, oneLine(err))
 		return exitFailed
 	}
-	printStatus(stdout, &st)
+	var table bytes.Buffer
+	printStatus(&table, &st)
+	return printed("status", table.Bytes(), stdout, stderr)
+}
+
+// printed writes what a command found and answers its exit code: a full disk behind ">" must not look like success.
+func printed(name string, text []byte, stdout, stderr io.Writer) int {
+	if _, err := stdout.Write(text); err != nil {
+		fmt.Fprintf(stderr, "trunkline %s: standard output: %s\n", name, oneLine(err))
+		return exitFailed
+	}
 	return exitOK
 }
 
@@ -54,13 +71,28 @@ func fetchStatus(admin string) ([]byte, error) {
 	defer client.CloseIdleConnections()
 	resp, err := client.Get("http://" + admin + "/status")
 	if err != nil {
-		return nil, err
+		return nil, notAnswered(admin, err)
 	}
 	defer func() { _ = resp.Body.Close() }() // read to its end, or given up
 	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the answer is %s", resp.Status)
+		return nil, fmt.Errorf("%s does not answer like a trunkline server's admin address: %s", admin, resp.Status)
 	}
 	return io.ReadAll(io.LimitReader(resp.Body, statusBytesMax))
+}
+
+// notAnswered says why there was no answer, without the address that the HTTP client puts before it.
+func notAnswered(admin string, err error) error {
+	var outer *url.Error
+	if errors.As(err, &outer) {
+		err = outer.Err
+	}
+	switch {
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return fmt.Errorf("nobody listens on %s; is a server running, with this --admin?", admin)
+	case errors.Is(err, io.EOF), errors.Is(err, syscall.ECONNRESET):
+		return fmt.Errorf("%s does not answer like a trunkline server's admin address: it closed the connection", admin)
+	}
+	return fmt.Errorf("no answer from %s: %w", admin, err)
 }
 
 // printStatus writes the document for people.

@@ -353,8 +353,14 @@ func TestChatsReturnAfterARestartAndSendWhatWasWrittenMeanwhile(t *testing.T) {
 	if r.code != exitOK || !strings.Contains(r.stdout, "still in the outbox, for the next run: 3 messages") {
 		t.Errorf("leaving with a full outbox: %+v", r)
 	}
+	early := talk(t, append([]string{"chat", "--user", "1003", "--to", "1001"}, at...)...)
+	early.sees("no connection: ")
 	serve(t, "--listen", addr)
 	a.sees("connected again")
+	early.sees("-- connected")
+	if strings.Contains(early.out.String(), "connected again") {
+		t.Errorf("a first connection is none again:\n%s", early.out)
+	}
 	for i := range 3 {
 		a.sees(fmt.Sprintf("[sent] from a %d", i))
 	}
