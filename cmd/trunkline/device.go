@@ -39,8 +39,12 @@ func (o *deviceOptions) check() error {
 	if o.user == 0 {
 		return errors.New("--user says who you are and is required")
 	}
-	if _, _, err := net.SplitHostPort(o.server); err != nil {
+	_, port, err := net.SplitHostPort(o.server)
+	if err != nil {
 		return fmt.Errorf("--server %q is not host:port", o.server)
+	}
+	if n, err := strconv.ParseUint(port, 10, 16); err == nil && n == 0 || errors.Is(err, strconv.ErrRange) {
+		return fmt.Errorf("--server %q: a port is a number from 1 to 65535", o.server)
 	}
 	return nil
 }
@@ -54,7 +58,7 @@ func (o *deviceOptions) open() (client.State, error) {
 			return nil, err
 		}
 	}
-	folder = filepath.Join(folder, fileName(o.server))
+	folder = filepath.Join(folder, fileName(oneName(o.server)))
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make folder for the state: %w", err)
 	}
@@ -74,6 +78,20 @@ func stateFolder() (string, error) {
 		return filepath.Join(home, "Library", "Application Support", "trunkline"), nil
 	}
 	return filepath.Join(home, ".local", "state", "trunkline"), nil
+}
+
+// oneName gives the usual names of this machine's loopback one name: a device that was used as localhost:5222 and as
+// 127.0.0.1:5222 would register twice, and the first registration could never be used again.
+func oneName(addr string) string {
+	host, port, err := net.SplitHostPort(addr)
+	if err != nil {
+		return addr
+	}
+	switch strings.ToLower(host) {
+	case "", "localhost", "localhost.", "0.0.0.0", "::", "::1":
+		host = "127.0.0.1"
+	}
+	return net.JoinHostPort(strings.ToLower(host), port)
 }
 
 // fileName makes one path element of a server's address.

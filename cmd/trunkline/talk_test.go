@@ -319,6 +319,25 @@ func TestAChatShowsTicksAndPresenceInWords(t *testing.T) {
 	}
 }
 
+func TestTheNamesOfLoopbackShareOneState(t *testing.T) {
+	s := serve(t)
+	_, port, err := net.SplitHostPort(s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	for i, addr := range []string{s.addr, "localhost:" + port, "LOCALHOST:" + port, ":" + port, s.addr} {
+		r := runBinary(t, "send", "--server", addr, "--state", dir, "--user", "1001", "--to", "1002", "hello")
+		if want := fmt.Sprintf(`{"id":%d,`, i+1); r.code != exitOK || !strings.HasPrefix(r.stdout, want) {
+			t.Errorf("%s: %+v, want %s", addr, r, want)
+		}
+	}
+	r := runBinary(t, "send", "--server", "127.0.0.1:99999", "--state", dir, "--user", "1001", "--to", "1002", "hello")
+	if r.code != exitUsage || !strings.Contains(r.stderr, "a port is a number") {
+		t.Errorf("a port that is none: %+v", r)
+	}
+}
+
 // freeAddr is an address that a server can listen on twice in a row.
 func freeAddr(t *testing.T) string {
 	t.Helper()
