@@ -18,9 +18,14 @@ type inbox struct {
 }
 
 // put hands a parcel in and returns an empty one. ring: the loop must be woken. While the loop is behind, the bytes of a
-// small parcel join those of the same sender before it, so that the number of parcels does not grow with the turns.
-func (in *inbox) put(p *parcel) (empty *parcel, ring bool) {
+// small parcel join those of the same sender before it, so that the number of parcels does not grow with the turns. ok is false
+// when the loop has ended: the parcel stays with the sender.
+func (in *inbox) put(p *parcel) (empty *parcel, ring, ok bool) {
 	in.mu.Lock()
+	if in.closed {
+		in.mu.Unlock()
+		return p, false, false
+	}
 	if last := in.last(p.from); last != nil && len(last.buf)+len(p.buf) <= parcelBytesJoined {
 		last.buf = append(last.buf, p.buf...)
 		p.buf = p.buf[:0]
@@ -34,7 +39,7 @@ func (in *inbox) put(p *parcel) (empty *parcel, ring bool) {
 		in.waits.Store(true)
 	}
 	in.mu.Unlock()
-	return empty, ring
+	return empty, ring, true
 }
 
 // last is the newest parcel when it comes from that sender, else nil. Called with the lock held.
@@ -106,7 +111,7 @@ func (in *inbox) take(queue, used []*parcel) (_ []*parcel, commands []func()) {
 	return queue, commands
 }
 
-// close ends the inbox and returns what nobody will read.
+// close ends the inbox and returns what nobody will read. Safe to call twice.
 func (in *inbox) close() (queue []*parcel, commands []func()) {
 	in.mu.Lock()
 	defer in.mu.Unlock()

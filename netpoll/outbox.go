@@ -70,10 +70,15 @@ func (l *Loop) flushOutboxes() {
 	l.outDirty = l.outDirty[:0]
 }
 
-// handIn gives a loop the parcel that is for it.
+// handIn gives a loop the parcel that is for it. When that loop has ended, what is in it is lost: the reactor goes down.
 func (l *Loop) handIn(to int) {
 	o := &l.outboxes[to]
-	empty, ring := l.r.loops[to].inbox.put(o.p)
+	empty, ring, ok := l.r.loops[to].inbox.put(o.p)
+	if !ok {
+		l.r.loseParcel(to, o.p)
+		o.p.buf, o.p.at = o.p.buf[:0], 0
+		return
+	}
 	o.p = empty
 	if ring && to != l.index {
 		l.meters[meterWakes]++

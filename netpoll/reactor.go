@@ -137,28 +137,31 @@ func (r *Reactor) Start() error {
 
 // run is a loop's goroutine.
 func (r *Reactor) run(l *Loop) {
-	err := l.poller.Run(driver{l})
-	if err != nil {
-		err = fmt.Errorf("netpoll: loop %d: %w", l.index, err)
-		r.cfg.Logger.Error("netpoll: a loop has failed, the reactor ends", "loop", l.index, "error", err)
-		l.abandon()
+	if err := l.poller.Run(driver{l}); err != nil {
+		r.failed(l, fmt.Errorf("netpoll: loop %d: %w", l.index, err))
 	}
+	l.sweep()
+	r.mu.Lock()
+	r.running--
+	last := r.running == 0
+	r.mu.Unlock()
+	if last {
+		r.finish()
+	}
+}
+
+// failed ends the reactor because a loop's poller has. Nothing new comes to a reactor that is closing, so what the loop leaves
+// behind is all that sweep has to find.
+func (r *Reactor) failed(l *Loop, err error) {
+	r.cfg.Logger.Error("netpoll: a loop has failed, the reactor ends", "loop", l.index, "error", err)
 	r.mu.Lock()
 	if r.err == nil {
 		r.err = err
 	}
-	r.running--
-	last := r.running == 0
-	if err != nil {
-		r.state = reactorClosing
-	}
+	r.state = reactorClosing
 	r.mu.Unlock()
-	if err != nil {
-		r.endAll((*Loop).kill)
-	}
-	if last {
-		r.finish()
-	}
+	l.abandon()
+	r.endAll((*Loop).kill)
 }
 
 // finish frees what the loops leave behind when all of them have ended.

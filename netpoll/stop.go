@@ -44,19 +44,30 @@ func (l *Loop) abandon() {
 	l.publish()
 }
 
-// sweep closes descriptors that were on their way to a loop that has ended, and runs its last commands.
+// sweep ends the inbox of a loop that has ended, runs its last commands and closes the descriptors that were on their way to it.
+// Safe to call twice.
 func (l *Loop) sweep() {
 	queue, commands := l.inbox.close()
 	for _, f := range commands {
 		f()
 	}
-	for _, p := range append(l.arrived[l.arrivedAt:], queue...) {
-		for kind, body, ok := p.next(); ok; kind, body, ok = p.next() {
-			if kind == recordConn {
-				pass := parsePassage(body)
-				_ = unix.Close(pass.fd)
-			}
-		}
+	waiting := append(l.arrived[l.arrivedAt:], queue...)
+	l.arrived, l.arrivedAt = nil, 0
+	for _, p := range waiting {
+		l.r.loseParcel(l.index, p)
 	}
 	l.closeAcceptors(-1)
+}
+
+// loseParcel closes the connections in a parcel whose receiver has ended. They are no longer counted: what is counted keeps the
+// other loops alive.
+func (r *Reactor) loseParcel(to int, p *parcel) {
+	for kind, body, ok := p.next(); ok; kind, body, ok = p.next() {
+		if kind == recordConn {
+			pass := parsePassage(body)
+			_ = unix.Close(pass.fd)
+			r.loads[to].v.Add(-1)
+			r.leave()
+		}
+	}
 }
