@@ -31,6 +31,9 @@ type Client struct {
 	up         uplink
 	down       downlink
 	sent       sentTable
+	inbox      inbox
+	catchUps   uint64 // number of the newest call of CatchUp
+	caughtUp   uint64 // number of the newest one that was answered
 	journal    journal
 	// What State holds of down: no ACK above durableLast, which belongs to durableIncarnation.
 	durableLast        uint64
@@ -42,6 +45,8 @@ type Client struct {
 	emptied            chan struct{}
 	closing            bool
 	err                error // why the client ended
+
+	backlog []Received // of the inbox, for the reader to hand out first
 }
 
 // Dial logs in before it returns; ctx bounds that first login only. After it the client lives until Close or an error that
@@ -84,8 +89,10 @@ func newClient(addr string, cfg config, snap Snapshot) *Client {
 		events:     make(chan Event, cfg.eventBuffer),
 		wake:       make(chan struct{}, 1),
 		up:         newUplink(snap.Marks, snap.Outbox),
-		down:       newDownlink(snap.Marks, snap.Streams),
+		down:       newDownlink(snap.Marks, snap.Streams, snap.Inbox),
 		sent:       sentTable{rows: snap.Sent},
+		inbox:      newInbox(snap.Inbox),
+		backlog:    snap.Inbox,
 		subscribed: map[uint64]struct{}{},
 		emptied:    make(chan struct{}),
 
@@ -159,7 +166,8 @@ func (c *Client) Err() error {
 
 // Ack tells the server that the application has kept m and everything that came before it; until then the server keeps it
 // and delivers it again to a returning device. It returns at once: the state is written and the server told soon
-// after, one write and one frame for a burst, at the latest by Close. A crash in between means seeing m again.
+// after, one write and one frame for a burst, at the latest by Close. A crash in between means seeing m again. Of the inbox
+// (see WithInbox) the server knows already: Ack takes m and everything before it out.
 // Errors: ErrUnknownMessage, ErrClosed.
 func (c *Client) Ack(m Message) error {
 	c.mu.Lock()
@@ -210,7 +218,8 @@ func (c *Client) acknowledge(m Message) error {
 	if !c.down.acknowledge(m.arrival) {
 		return ErrUnknownMessage
 	}
-	if c.down.settle(c.journal.staged) {
+	dropped := c.inbox.drop(m.arrival, c.journal.staged)
+	if c.down.settle(c.journal.staged) || dropped {
 		c.urgently(c.cfg.now())
 	}
 	return nil

@@ -1,17 +1,18 @@
 // Package client is the Go SDK: one device of one user, kept connected.
 //
 // It owns the client's half of the delivery rules: the outbox and its numbers (cseq), what was already seen (mailbox
-// seq, ids of each stream), resume, ticks, acknowledgements, keepalive and backoff. It refuses to know about keys and
+// seq, ids of each stream), the inbox, resume, ticks, acknowledgements, keepalive and backoff. It refuses to know about keys and
 // plaintext beyond the bytes it carries, and it drops nothing: when its application does not read events, it stops
 // reading its socket; when the outbox is full, Send says so.
 //
-// Main types: Client, Event (Message, Tick, ...), State (where outbox and marks live: a file, memory, or the
+// Main types: Client, Event (Message, Tick, ...), State (where outbox, inbox and marks live: a file, memory, or the
 // application's own). Methods of Client are safe for any goroutine. Two goroutines run for each client, the reader,
 // which also reconnects, and the writer; both end with Close.
 //
 // What holds whatever happens to processes and connections, with a State that outlives them: a message whose Send
 // returned reaches the server once, in order; a received message comes again until it was acknowledged, and not after.
-// A crash between Ack and its commit, which follows at once, shows a message twice.
+// A crash between Ack and its commit, which follows at once, shows a message twice. WithInbox moves the place where a message
+// waits for Ack from the server to State.
 //
 // An idle client costs two goroutines, a 4 KiB read buffer, the event channel, and 40 bytes for each remembered message
 // and stream.

@@ -16,7 +16,8 @@ type downlink struct {
 	incarnation uint64
 	received    uint64 // highest seq seen in this incarnation: what is not above was handed over already
 	last        uint64 // highest seq settled: what HELLO and ACK say
-	acked       uint64 // highest seq an ACK was written for on this connection
+	acked       uint64 // highest seq that the server was told on this connection, by HELLO or ACK
+	delivered   uint64 // highest seq that came on this connection, or HELLO said: no ACK above it
 	arrivals    uint64 // number of the newest pending row
 	pending     []pendingRow
 	streams     map[StreamKey]*streamRow
@@ -62,29 +63,35 @@ func (s *idSet) take(id uint64) (fresh bool) {
 	return true
 }
 
-// newDownlink continues with what a State held.
-func newDownlink(m Marks, streams []Stream) downlink {
+// newDownlink continues with what a State held. Messages of the inbox have their number as arrival.
+func newDownlink(m Marks, streams []Stream, inbox []Received) downlink {
 	d := downlink{incarnation: m.Incarnation, received: m.LastSeq, last: m.LastSeq, streams: map[StreamKey]*streamRow{}}
 	for _, s := range streams {
 		seen := idSet{last: s.ID, below: s.Below}
 		d.streams[s.StreamKey] = &streamRow{handed: seen, kept: seen, used: s.Used}
 		d.uses = max(d.uses, s.Used)
 	}
+	if n := len(inbox); n > 0 {
+		d.arrivals = inbox[n-1].No
+	}
 	return d
 }
 
-// begin starts a connection to data of that incarnation. lost is true when it is not the one that last belongs to:
-// then everything is forgotten but the streams.
-func (d *downlink) begin(incarnation uint64) (lost bool) {
-	d.acked = 0
+// begin starts a connection to data of that incarnation; said is what HELLO called kept. lost is true when it is not the
+// data that last belongs to: then everything is forgotten but the streams.
+func (d *downlink) begin(incarnation, said uint64) (lost bool) {
+	d.acked, d.delivered = 0, 0
 	if incarnation == d.incarnation {
-		d.acked = d.last // HELLO said so
+		d.acked, d.delivered = said, said
 		return false
 	}
 	lost = d.incarnation != 0
 	d.incarnation, d.received, d.last = incarnation, 0, 0
 	return lost
 }
+
+// idle says that nothing waits for the application.
+func (d *downlink) idle() bool { return len(d.pending) == 0 }
 
 // full says that the server sent more than any window allows.
 func (d *downlink) full() bool { return len(d.pending) >= PendingMax }
@@ -95,6 +102,7 @@ func (d *downlink) accept(v *codec.Deliver) (arrival, before uint64, fresh bool)
 	if v.Seq == 0 {
 		return 0, 0, true
 	}
+	d.delivered = max(d.delivered, v.Seq)
 	if v.Seq <= d.received {
 		return 0, 0, false
 	}
@@ -124,6 +132,7 @@ func (d *downlink) accept(v *codec.Deliver) (arrival, before uint64, fresh bool)
 
 // acceptReceipt decides about a RECEIPT of the mailbox; it is settled at once. False: a duplicate.
 func (d *downlink) acceptReceipt(seq uint64) (fresh bool) {
+	d.delivered = max(d.delivered, seq)
 	if seq <= d.received {
 		return false
 	}

@@ -6,7 +6,7 @@ import (
 	"trunkline/codec"
 )
 
-// Event is one of Message, Tick, Rejected, Refused, Presence, Typing, Connected, Disconnected.
+// Event is one of Message, Tick, Rejected, Refused, CaughtUp, Presence, Typing, Connected, Disconnected.
 type Event interface{ event() }
 
 // Message is something somebody sent to this device. It comes again in a later run until it was acknowledged.
@@ -57,7 +57,8 @@ func (l TickLevel) String() string {
 
 // Tick reports progress of this client's messages First..Last. Level TickServer covers everything in that range, to
 // whomever it went (numbers of read receipts are among them), and Peer is 0. Above that it covers those of the range
-// that went to Peer. Rejected comes before the TickServer that covers a rejected message.
+// that went to Peer. A server has taken a message when it is decided that it will be delivered or rejected: Rejected may come
+// before the TickServer that covers it or behind it, but not behind the answer to a CatchUp after that tick.
 type Tick struct {
 	Level       TickLevel
 	First, Last uint64
@@ -81,6 +82,11 @@ type Refused struct {
 	Ref     uint64
 	RetryIn time.Duration
 	Text    string
+}
+
+// CaughtUp answers CatchUp: what was in the mailbox at the calls up to that number has come before it.
+type CaughtUp struct {
+	No uint64
 }
 
 // Presence reports a user named to Subscribe.
@@ -124,6 +130,7 @@ func (Message) event()      {}
 func (Tick) event()         {}
 func (Rejected) event()     {}
 func (Refused) event()      {}
+func (CaughtUp) event()     {}
 func (Presence) event()     {}
 func (Typing) event()       {}
 func (Connected) event()    {}

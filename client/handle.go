@@ -19,12 +19,18 @@ func (c *Client) handleDeliver(l *link, f codec.Frame) error {
 		c.mu.Unlock()
 		return fmt.Errorf("%w: %d entries delivered ahead of the ACK", ErrProtocol, PendingMax)
 	}
+	l.fence.entry(v.Seq)
+	kept := c.keeps(&v)
 	arrival, before, fresh := c.down.accept(&v)
-	if !fresh && c.down.settle(c.journal.staged) {
+	if fresh && kept {
+		c.keep(&v, arrival, before)
+	}
+	if (!fresh || kept) && c.down.settle(c.journal.staged) {
 		c.urgently(c.cfg.now())
 	}
 	c.mu.Unlock()
 	if !fresh {
+		c.poke() // it may be one that this connection may acknowledge now
 		return nil
 	}
 	payload, kind := unpackPayload(v.Blob, v.Kind)
@@ -69,6 +75,7 @@ func (c *Client) handleReceipt(l *link, f codec.Frame) error {
 		c.mu.Unlock()
 		return fmt.Errorf("%w: %d entries delivered ahead of the ACK", ErrProtocol, PendingMax)
 	}
+	l.fence.entry(v.Seq)
 	var events []Event
 	if c.down.acceptReceipt(v.Seq) {
 		if v.Gen == c.generation {
@@ -77,6 +84,7 @@ func (c *Client) handleReceipt(l *link, f codec.Frame) error {
 		c.down.settle(c.journal.staged)
 		c.urgently(c.cfg.now())
 	}
+	c.poke()
 	c.mu.Unlock()
 	for _, ev := range events {
 		c.emit(l, ev)

@@ -31,6 +31,11 @@ const (
 	// PendingMax bounds what was received and not acknowledged. The server's window is far smaller; over it the
 	// connection is closed as a protocol error and everything above the last ACK comes again.
 	PendingMax = 4_096
+	// InboxEntriesMax bounds the messages that WithInbox keeps for a later client. It is above what a server keeps for one
+	// device by default, so that a mailbox which filled up fits. At the bound messages wait at the server.
+	InboxEntriesMax = 16_384
+	// InboxBytesMax bounds their payloads, as they came on the wire. At the bound messages wait at the server.
+	InboxBytesMax = 32 << 20
 	// SubscriptionsMax bounds the users whose presence is watched. Over it: ErrTooManySubscriptions.
 	SubscriptionsMax = 256
 	// EphemeralBytesMax bounds typing notices that wait to be written. Over it new ones are dropped: they are stale soon.

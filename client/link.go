@@ -29,6 +29,7 @@ type link struct {
 	blocked   bool      // the reader waits for the application: silence proves nothing
 	away      *ServerError
 	broken    error // why the writer gave it up; nothing is written any more
+	fence     fence
 
 	greeting []Event // what the login brought, for the reader to emit first
 }
@@ -128,7 +129,7 @@ func (c *Client) shakeHands(conn net.Conn) (*link, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.attach(conn, in, &success)
+	return c.attach(conn, in, &hello, &success)
 }
 
 // hello tells the server what State holds: nothing in it may be lost by a crash, so it is committed first. The epoch of
@@ -212,7 +213,7 @@ func refusalOf(f codec.Frame) error {
 func millis(ms uint32) time.Duration { return time.Duration(ms) * time.Millisecond }
 
 // attach takes SUCCESS: the marks are made durable before anything is sent under them.
-func (c *Client) attach(conn net.Conn, in *frameReader, s *codec.Success) (*link, error) {
+func (c *Client) attach(conn net.Conn, in *frameReader, h *codec.Hello, s *codec.Success) (*link, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	resumed := c.generation != 0
@@ -224,7 +225,7 @@ func (c *Client) attach(conn net.Conn, in *frameReader, s *codec.Success) (*link
 	}
 	now := c.cfg.now()
 	c.generation, c.token = s.Gen, 0
-	lost := c.down.begin(s.Incarnation)
+	lost := c.down.begin(s.Incarnation, h.DownSeq)
 	first, last, _ := c.up.tick(s.UpHigh)
 	c.up.begin(int(s.WindowEntries), int(s.WindowBytes))
 	if !resumed || lost || last != 0 {

@@ -98,7 +98,7 @@ func TestReceiptsFromAnEarlierRunAreNotWidened(t *testing.T) {
 }
 
 func TestStreamsAreBoundedAndTheQuietOnesGoFirst(t *testing.T) {
-	d := newDownlink(Marks{Incarnation: 1}, nil)
+	d := newDownlink(Marks{Incarnation: 1}, nil, nil)
 	gone := map[StreamKey]bool{}
 	for i := uint64(1); i <= StreamsMax+1; i++ {
 		arrival, _, fresh := d.accept(&codec.Deliver{Seq: i, From: i, ID: 1, Gen: 1})
@@ -120,9 +120,9 @@ func TestStreamsAreBoundedAndTheQuietOnesGoFirst(t *testing.T) {
 }
 
 func TestWhatWasKeptOfLostDataIsNotToldToTheNewServer(t *testing.T) {
-	d := newDownlink(Marks{Incarnation: 1}, nil)
+	d := newDownlink(Marks{Incarnation: 1}, nil, nil)
 	arrival, _, _ := d.accept(&codec.Deliver{Seq: 101, From: 5, ID: 3, Gen: 1})
-	if !d.begin(2) {
+	if !d.begin(2, 0) {
 		t.Error("another incarnation is not noticed")
 	}
 	var c Change
@@ -151,7 +151,7 @@ func TestIDsBelowTheHighestAreTakenOnce(t *testing.T) {
 }
 
 func TestOnlyWhatWasKeptIsRememberedAcrossRuns(t *testing.T) {
-	d := newDownlink(Marks{Incarnation: 1}, nil)
+	d := newDownlink(Marks{Incarnation: 1}, nil, nil)
 	var c Change
 	for i, id := range []uint64{5, 9, 7} {
 		if _, _, fresh := d.accept(&codec.Deliver{Seq: uint64(i + 1), From: 5, ID: id, Gen: 1}); !fresh {
@@ -160,8 +160,8 @@ func TestOnlyWhatWasKeptIsRememberedAcrossRuns(t *testing.T) {
 	}
 	d.acknowledge(2) // 5 and 9; 7 was shown and never acknowledged
 	d.settle(&c)
-	d = newDownlink(Marks{Incarnation: 1, LastSeq: 2}, c.Streams)
-	d.begin(2)
+	d = newDownlink(Marks{Incarnation: 1, LastSeq: 2}, c.Streams, nil)
+	d.begin(2, 0)
 	for i, step := range []struct {
 		id    uint64
 		fresh bool
@@ -173,7 +173,7 @@ func TestOnlyWhatWasKeptIsRememberedAcrossRuns(t *testing.T) {
 }
 
 func TestPendingIsBounded(t *testing.T) {
-	d := newDownlink(Marks{Incarnation: 1}, nil)
+	d := newDownlink(Marks{Incarnation: 1}, nil, nil)
 	for i := uint64(1); i <= PendingMax; i++ {
 		if d.full() {
 			t.Fatalf("full at %d", i)

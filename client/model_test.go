@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -14,8 +15,10 @@ import (
 )
 
 // The model: a server that keeps the delivery rules and has every kind of bad luck, a client whose process ends and is
-// killed at any moment, and a peer that sends again what it must. Nothing may be lost, nothing may come twice but what
-// a killed process had shown without saying so, and no number may ever mean two messages.
+// killed at any moment, and a peer that sends again what it must. Some of its processes show what comes, others only send and
+// leave what comes in the inbox. Nothing may be lost or overtake another of its stream, nothing may be shown twice but
+// what a killed process had shown without saying so, no number may ever mean two messages, and who has caught up
+// behind a tick knows whether it was a rejection.
 
 const (
 	modelMessages = 150 // each way
@@ -31,6 +34,9 @@ type modelServer struct {
 	refusedAt   uint64
 	taken       map[uint64]string // cseq -> text, over all incarnations
 	mailbox     []modelEntry      // not acknowledged
+	mu          sync.Mutex
+	rejected    map[uint64]bool // of these data: the rejection is in the mailbox, or was acknowledged
+	fallen      map[uint64]bool // ever rejected, over all incarnations
 	seq         uint64
 	pushed      int // of mailbox, on this connection
 	written     int // ids given out by the peer
@@ -39,7 +45,8 @@ type modelServer struct {
 	done        bool
 }
 
-type modelEntry struct{ seq, id uint64 }
+// modelEntry is a message of the peer, or the rejection of a cseq.
+type modelEntry struct{ seq, id, cseq uint64 }
 
 // connection plays one connection to its end, which bad luck chooses.
 func (s *modelServer) connection(conn net.Conn) {
@@ -111,18 +118,25 @@ func (s *modelServer) loseData() {
 	s.incarnation++
 	s.mark, s.seq = 0, uint64(s.r.IntN(3))
 	again := s.written + 1
-	if len(s.mailbox) > 0 {
-		again = int(s.mailbox[0].id)
+	for _, e := range slices.Backward(s.mailbox) {
+		if e.cseq == 0 {
+			again = int(e.id)
+			continue
+		}
+		s.mu.Lock()
+		delete(s.rejected, e.cseq) // nobody will ever know
+		s.mu.Unlock()
 	}
 	s.mailbox = nil
 	for id := max(1, again-s.r.IntN(4)); id <= s.written; id++ {
-		s.store(uint64(id))
+		s.store(modelEntry{id: uint64(id)})
 	}
 }
 
-func (s *modelServer) store(id uint64) {
+func (s *modelServer) store(e modelEntry) {
 	s.seq += 1 + uint64(s.r.IntN(3))
-	s.mailbox = append(s.mailbox, modelEntry{seq: s.seq, id: id})
+	e.seq = s.seq
+	s.mailbox = append(s.mailbox, e)
 }
 
 func (s *modelServer) ack(seq uint64) {
@@ -136,18 +150,27 @@ func (s *modelServer) ack(seq uint64) {
 func (s *modelServer) push(out []byte) []byte {
 	if s.written < modelMessages && (s.done || s.r.IntN(2) == 0) {
 		s.written++
-		s.store(uint64(s.written))
+		s.store(modelEntry{id: uint64(s.written)})
 	}
 	for s.pushed < min(len(s.mailbox), modelWindow) {
 		e := s.mailbox[s.pushed]
 		s.pushed++
-		b, err := codec.AppendDeliver(out, &codec.Deliver{Seq: e.seq, From: testPeer, Gen: 1, ID: e.id, Blob: fmt.Append(nil, e.id)})
+		b, err := e.append(out)
 		if err != nil {
-			s.t.Errorf("DELIVER: %v", err)
+			s.t.Errorf("entry %+v: %v", e, err)
 		}
 		out = b
 	}
 	return out
+}
+
+func (e *modelEntry) append(out []byte) ([]byte, error) {
+	if e.cseq == 0 {
+		return codec.AppendDeliver(out, &codec.Deliver{Seq: e.seq, From: testPeer, Gen: 1, ID: e.id, Blob: fmt.Append(nil, e.id)})
+	}
+	return codec.AppendReceipt(out, &codec.Receipt{
+		Seq: e.seq, Kind: codec.ReceiptRejected, Code: uint8(codec.CodeMailboxFull), Gen: 1, Peer: testPeer, First: e.cseq, Last: e.cseq,
+	})
 }
 
 // frame takes one frame of the client; the answer is added to out.
@@ -195,7 +218,11 @@ func (s *modelServer) send(out []byte, v *codec.Send) []byte {
 	case v.Cseq == s.mark+1:
 		s.mark++
 		s.refusedAt = 0
-		s.taken[v.Cseq] = text
+		if s.luck(8) {
+			s.reject(v.Cseq)
+		} else {
+			s.taken[v.Cseq] = text
+		}
 	}
 	if s.luck(6) {
 		return out // the tick will come with a later one, or with SUCCESS
@@ -205,6 +232,14 @@ func (s *modelServer) send(out []byte, v *codec.Send) []byte {
 		s.t.Errorf("ACK: %v", err)
 	}
 	return b
+}
+
+// reject has the mark pass a cseq together with its rejection.
+func (s *modelServer) reject(cseq uint64) {
+	s.store(modelEntry{cseq: cseq})
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rejected[cseq], s.fallen[cseq] = true, true
 }
 
 // killable is a state that stops hearing its client when the process is killed.
@@ -242,7 +277,8 @@ func TestNothingIsLostAndNothingComesTwiceWhateverHappens(t *testing.T) {
 
 func runModel(t *testing.T, seed uint64) {
 	r := rand.New(rand.NewPCG(seed, 2))
-	s := &modelServer{r: rand.New(rand.NewPCG(seed, 3)), t: t, incarnation: 1, taken: map[uint64]string{}}
+	s := &modelServer{r: rand.New(rand.NewPCG(seed, 3)), t: t, incarnation: 1, taken: map[uint64]string{},
+		rejected: map[uint64]bool{}, fallen: map[uint64]bool{}}
 	f := newFake(t)
 	served := make(chan struct{})
 	stop := make(chan struct{})
@@ -258,17 +294,22 @@ func runModel(t *testing.T, seed uint64) {
 		}
 	}()
 	state := NewMemoryState()
-	app := &modelApp{t: t, kept: map[uint64]int{}, killedRuns: map[int]bool{}}
+	app := &modelApp{t: t, s: s, kept: map[uint64]int{}, killedRuns: map[int]bool{}}
 	for run := 0; ; run++ {
 		if run > 2000 {
 			t.Fatalf("sent %d, kept %d after %d runs", app.sent, len(app.kept), run)
 		}
 		k := &killable{State: state}
-		c, err := Dial(t.Context(), "fake", WithUser(testUser), WithDialer(f.dial), WithState(k), WithOfflineStart(), WithEventBuffer(1+r.IntN(20)))
+		opts := []Option{WithUser(testUser), WithDialer(f.dial), WithState(k), WithOfflineStart(), WithEventBuffer(1 + r.IntN(20))}
+		app.begin(run, r.IntN(3) > 0)
+		if !app.shows || r.IntN(2) == 0 {
+			opts = append(opts, withInboxOf(r.IntN(12)))
+		}
+		c, err := Dial(t.Context(), "fake", opts...)
 		if err != nil {
 			t.Fatal(err)
 		}
-		finished := app.live(c, r, run)
+		finished := app.live(c, r)
 		if finished {
 			closeClient(t, c)
 			break
@@ -288,13 +329,28 @@ func runModel(t *testing.T, seed uint64) {
 
 type modelApp struct {
 	t          *testing.T
+	s          *modelServer
 	sent       int
 	kept       map[uint64]int // id -> run in which it was shown
 	killedRuns map[int]bool
+
+	// Of the present run.
+	run      int
+	shows    bool // what comes; else it only sends
+	last     uint64
+	shown    []Message // and not acknowledged yet
+	asked    uint64    // number of the CatchUp that is under way, 0: none
+	ticked   uint64    // what was ticked when it was asked
+	answered int
+}
+
+// begin is a new process.
+func (a *modelApp) begin(run int, shows bool) {
+	a.run, a.shows, a.last, a.shown, a.asked, a.answered = run, shows, 0, nil, 0, 0
 }
 
 // live is one process: it sends and keeps for a random time, or until everything is through.
-func (a *modelApp) live(c *Client, r *rand.Rand, run int) (finished bool) {
+func (a *modelApp) live(c *Client, r *rand.Rand) (finished bool) {
 	life := time.NewTimer(time.Duration(r.IntN(20_000)) * time.Millisecond)
 	defer life.Stop()
 	write := time.NewTicker(time.Duration(1+r.IntN(200)) * time.Millisecond)
@@ -302,6 +358,7 @@ func (a *modelApp) live(c *Client, r *rand.Rand, run int) (finished bool) {
 	for {
 		select {
 		case <-life.C:
+			a.ack(c, len(a.shown))
 			return false
 		case <-write.C:
 			if a.sent < modelMessages {
@@ -310,40 +367,96 @@ func (a *modelApp) live(c *Client, r *rand.Rand, run int) (finished bool) {
 					a.t.Fatalf("Send %d: id %d, %v", a.sent+1, id, err)
 				}
 				a.sent++
-			} else if len(a.kept) == modelMessages && c.Outstanding() == 0 {
+			} else if len(a.kept) == modelMessages && c.Outstanding() == 0 &&
+				a.shows && a.answered > 0 && a.asked == 0 && a.ticked == modelMessages {
+				a.ack(c, len(a.shown))
 				return true
 			}
+			a.ask(c)
+			a.ack(c, r.IntN(len(a.shown)+1))
 		case ev, open := <-c.Events():
 			if !open {
 				a.t.Fatalf("the client ended: %v", c.Err())
 			}
-			if m, ok := ev.(Message); ok {
-				a.keep(c, m, run)
+			switch ev := ev.(type) {
+			case Message:
+				a.keep(c, ev)
+			case CaughtUp:
+				a.caughtUp(c, ev)
 			}
 		}
 	}
 }
 
-func (a *modelApp) keep(c *Client, m Message, run int) {
-	if before, twice := a.kept[m.ID]; twice && !a.killedRuns[before] {
-		a.t.Errorf("message %d shown in run %d and again in run %d", m.ID, before, run)
+// ask begins to catch up.
+func (a *modelApp) ask(c *Client) {
+	if a.asked != 0 {
+		return
 	}
+	a.ticked = 0
+	for id := uint64(1); id <= uint64(a.sent); id++ {
+		if s, ok := c.Sent(id); ok && (s.Level > TickNone || s.Rejected != 0) {
+			a.ticked = id
+		}
+	}
+	var err error
+	if a.asked, err = c.CatchUp(); err != nil {
+		a.t.Errorf("CatchUp: %v", err)
+	}
+}
+
+// caughtUp: what was rejected of the ticked messages is known.
+func (a *modelApp) caughtUp(c *Client, ev CaughtUp) {
+	if ev.No != a.asked {
+		a.t.Errorf("answer %d to question %d", ev.No, a.asked)
+	}
+	a.asked = 0
+	a.answered++
+	a.s.mu.Lock()
+	defer a.s.mu.Unlock()
+	for cseq := range a.s.rejected {
+		if s, _ := c.Sent(cseq); cseq <= a.ticked && s.Rejected == 0 {
+			a.t.Errorf("run %d: caught up behind the tick of %d and does not know of the rejection of %d", a.run, a.ticked, cseq)
+		}
+	}
+}
+
+func (a *modelApp) keep(c *Client, m Message) {
+	if !a.shows {
+		return
+	}
+	if before, twice := a.kept[m.ID]; twice && !a.killedRuns[before] {
+		a.t.Errorf("message %d shown in run %d and again in run %d", m.ID, before, a.run)
+	}
+	if m.ID <= a.last || m.ID > uint64(len(a.kept))+1 {
+		a.t.Errorf("run %d: message %d behind %d, when %d were shown", a.run, m.ID, a.last, len(a.kept))
+	}
+	a.last = m.ID
 	if string(m.Payload) != fmt.Sprint(m.ID) {
 		a.t.Errorf("message %d carries %q", m.ID, m.Payload)
 	}
-	a.kept[m.ID] = run
-	if err := c.Ack(m); err != nil {
+	a.kept[m.ID] = a.run
+	a.shown = append(a.shown, m)
+}
+
+// ack acknowledges the first n of what is on the screen.
+func (a *modelApp) ack(c *Client, n int) {
+	if n == 0 {
+		return
+	}
+	if err := c.Ack(a.shown[n-1]); err != nil {
 		a.t.Errorf("Ack: %v", err)
 	}
+	a.shown = a.shown[n:]
 }
 
 func (a *modelApp) check(s *modelServer) {
 	for i := uint64(1); i <= modelMessages; i++ {
-		if s.taken[i] != fmt.Sprint(i) {
+		if s.taken[i] != fmt.Sprint(i) && !s.fallen[i] {
 			a.t.Errorf("the server has %q for message %d", s.taken[i], i)
 		}
 	}
-	if len(s.taken) != modelMessages || len(a.kept) != modelMessages {
-		a.t.Errorf("%d taken, %d kept, want %d", len(s.taken), len(a.kept), modelMessages)
+	if len(a.kept) != modelMessages {
+		a.t.Errorf("%d kept, want %d", len(a.kept), modelMessages)
 	}
 }

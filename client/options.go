@@ -15,18 +15,20 @@ import (
 type Option func(*config)
 
 type config struct {
-	user        uint64
-	device      uint8
-	state       State
-	log         *slog.Logger
-	backoffBase time.Duration
-	backoffMax  time.Duration
-	eventBuffer int
-	once        bool
-	offline     bool
-	dial        func(ctx context.Context, addr string) (net.Conn, error)
-	now         func() time.Time
-	jitter      func(d time.Duration) time.Duration // uniform in [0, d)
+	user         uint64
+	device       uint8
+	state        State
+	log          *slog.Logger
+	backoffBase  time.Duration
+	backoffMax   time.Duration
+	eventBuffer  int
+	once         bool
+	offline      bool
+	inbox        bool
+	inboxEntries int // InboxEntriesMax; tests have less
+	dial         func(ctx context.Context, addr string) (net.Conn, error)
+	now          func() time.Time
+	jitter       func(d time.Duration) time.Duration // uniform in [0, d)
 }
 
 // WithUser names the user to log in as. Required; 1 to codec.UserMax.
@@ -59,6 +61,12 @@ func WithoutReconnect() Option { return func(c *config) { c.once = true } }
 // that goes. Messages may be sent at once; they wait in the outbox.
 func WithOfflineStart() Option { return func(c *config) { c.offline = true } }
 
+// WithInbox has received messages kept in State's inbox, and the server told so, without waiting for Ack: whatever else is in
+// this device's mailbox (receipts, rejections) then comes to a client that shows no messages. They are handed over as
+// always; what was not acknowledged a later client on that State hands over first, whatever its options, until Ack takes
+// it out. A full inbox (InboxEntriesMax, InboxBytesMax) has new messages wait for Ack, as without this option.
+func WithInbox() Option { return func(c *config) { c.inbox = true } }
+
 // WithDialer replaces how connections are made, for proxies, other networks and tests. The default dials TCP.
 func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) Option {
 	return func(c *config) { c.dial = dial }
@@ -67,10 +75,11 @@ func WithDialer(dial func(ctx context.Context, addr string) (net.Conn, error)) O
 // newConfig applies opts to the defaults and checks the result.
 func newConfig(opts []Option) (config, error) {
 	cfg := config{
-		log:         slog.New(slog.DiscardHandler),
-		backoffBase: BackoffBase,
-		backoffMax:  BackoffMax,
-		eventBuffer: EventBufferDefault,
+		log:          slog.New(slog.DiscardHandler),
+		backoffBase:  BackoffBase,
+		backoffMax:   BackoffMax,
+		eventBuffer:  EventBufferDefault,
+		inboxEntries: InboxEntriesMax,
 		dial: func(ctx context.Context, addr string) (net.Conn, error) {
 			var d net.Dialer
 			return d.DialContext(ctx, "tcp", addr)

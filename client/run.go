@@ -13,6 +13,7 @@ import (
 // run is the reader's goroutine: it serves l, and reconnects until ctx or a final error ends the client.
 func (c *Client) run(l *link) {
 	defer c.wg.Done()
+	c.handOut(l)
 	err := c.live(l)
 	c.mu.Lock()
 	if err == nil && !c.closing {
@@ -146,8 +147,11 @@ func (c *Client) handle(l *link, f codec.Frame) error {
 		return c.handleGoAway(l, f)
 	case codec.KindPing:
 		return c.handlePing()
-	case codec.KindPong, codec.KindNode:
-		return nil // a PONG did its work by being heard; nothing was asked by NODE
+	case codec.KindPong:
+		c.handlePong(l)
+		return nil
+	case codec.KindNode:
+		return nil // nothing was asked
 	}
 	if f.Kind.Skipped() {
 		return nil

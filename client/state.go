@@ -20,7 +20,7 @@ type Marks struct {
 	Device      uint8
 	Generation  uint16 // 0: not registered
 	Incarnation uint64 // of the server's data that LastSeq belongs to
-	LastSeq     uint64 // every mailbox entry up to here is kept by the application
+	LastSeq     uint64 // every mailbox entry up to here is kept, by the application or in the inbox
 	Ticked      uint64 // every cseq up to here has its first tick
 	NextCseq    uint64 // number of the next message or receipt; from 1
 	Epoch       uint32 // highest connection epoch that may have been used; they are set aside in blocks
@@ -80,12 +80,26 @@ type Sent struct {
 	Rejected uint8 // an error code below 64, 0: not rejected
 }
 
-// Snapshot is everything a State holds. Outbox and Sent are in the order of their numbers.
+// Received is a message of the inbox: the server was told that this device has it, no application has acknowledged it.
+type Received struct {
+	No uint64 // place in the inbox; rises
+	StreamKey
+	ID       uint64
+	Before   uint64 // id of the message before it in the stream, 0: none
+	Seq      uint64
+	GroupSeq uint64
+	Time     time.Time // to the second
+	Kind     uint8     // as it came on the wire, codec.PayloadCompressed included
+	Payload  []byte
+}
+
+// Snapshot is everything a State holds. Outbox, Sent and Inbox are in the order of their numbers.
 type Snapshot struct {
 	Marks   Marks
 	Outbox  []Entry // above Marks.Ticked
 	Streams []Stream
 	Sent    []Sent
+	Inbox   []Received
 }
 
 // Change is what one commit does. Applied in the order of the fields.
@@ -96,12 +110,15 @@ type Change struct {
 	Streams     []Stream    // added or replaced
 	Sent        []Sent      // added or replaced
 	SentGone    uint64      // every Sent up to this id is forgotten
+	Inbox       []Received  // added
+	InboxGone   uint64      // every Received up to this number leaves
 }
 
 // reset empties c and keeps its memory.
 func (c *Change) reset() {
 	clear(c.Put)
+	clear(c.Inbox)
 	*c = Change{
-		Put: c.Put[:0], Streams: c.Streams[:0], StreamsGone: c.StreamsGone[:0], Sent: c.Sent[:0],
+		Put: c.Put[:0], Streams: c.Streams[:0], StreamsGone: c.StreamsGone[:0], Sent: c.Sent[:0], Inbox: c.Inbox[:0],
 	}
 }

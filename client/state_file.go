@@ -17,6 +17,7 @@ import (
 //	outbox   cseq u64                                -> entry, see appendEntry
 //	streams  user u64, device u8, gen u16, group u64 -> id u64, below u64, used u64
 //	sent     id u64                                  -> peer u64, level u8, rejected u8
+//	inbox    no u64                                  -> message, see appendReceived
 type fileState struct {
 	db  *bbolt.DB
 	key []byte // the commits' scratch: bbolt keeps keys until the transaction ends, so each use appends
@@ -36,6 +37,7 @@ const (
 	bucketOutbox  = "outbox"
 	bucketStreams = "streams"
 	bucketSent    = "sent"
+	bucketInbox   = "inbox"
 	keyMarks      = "v1"
 )
 
@@ -60,7 +62,7 @@ func OpenState(path string) (State, error) {
 }
 
 func createBuckets(tx *bbolt.Tx) error {
-	for _, name := range []string{bucketMarks, bucketOutbox, bucketStreams, bucketSent} {
+	for _, name := range []string{bucketMarks, bucketOutbox, bucketStreams, bucketSent, bucketInbox} {
 		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 			return err
 		}
@@ -115,6 +117,14 @@ func loadAll(tx *bbolt.Tx, snap *Snapshot) error {
 	if err != nil {
 		return err
 	}
+	err = tx.Bucket([]byte(bucketInbox)).ForEach(func(k, v []byte) error {
+		r, err := parseReceived(k, v)
+		snap.Inbox = append(snap.Inbox, r)
+		return err
+	})
+	if err != nil {
+		return err
+	}
 	return tx.Bucket([]byte(bucketSent)).ForEach(func(k, v []byte) error {
 		if len(k) != 8 || len(v) != sentBytes {
 			return fmt.Errorf("sent row of %d and %d bytes", len(k), len(v))
@@ -137,6 +147,9 @@ func (s *fileState) Commit(c *Change) error {
 			return err
 		}
 		if err := s.commitStreams(tx.Bucket([]byte(bucketStreams)), c); err != nil {
+			return err
+		}
+		if err := s.commitInbox(tx.Bucket([]byte(bucketInbox)), c); err != nil {
 			return err
 		}
 		return s.commitSent(tx.Bucket([]byte(bucketSent)), c)

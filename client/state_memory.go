@@ -14,6 +14,7 @@ type memoryState struct {
 	streams map[StreamKey]Stream
 	sent    map[uint64]Sent
 	gone    uint64 // every sent up to here is forgotten
+	inbox   []Received
 }
 
 // NewMemoryState is a State that is gone with the process. The next process registers a new generation of the device;
@@ -36,6 +37,7 @@ func (s *memoryState) Load() (Snapshot, error) {
 	for _, r := range s.sent {
 		snap.Sent = append(snap.Sent, r)
 	}
+	snap.Inbox = append(snap.Inbox, s.inbox...)
 	sortSnapshot(&snap)
 	return snap, nil
 }
@@ -65,13 +67,15 @@ func (s *memoryState) Commit(c *Change) error {
 	for ; s.gone < c.SentGone; s.gone++ {
 		delete(s.sent, s.gone+1)
 	}
+	s.inbox = append(s.inbox, c.Inbox...)
+	s.inbox = slices.DeleteFunc(s.inbox, func(r Received) bool { return r.No <= c.InboxGone })
 	return nil
 }
 
 // Close does nothing: a memory state has nothing to let go of.
 func (s *memoryState) Close() error { return nil }
 
-// sortSnapshot puts outbox and sent messages in the order of their numbers.
+// sortSnapshot puts outbox, sent messages and streams in the order of their numbers; an inbox is in order.
 func sortSnapshot(snap *Snapshot) {
 	slices.SortFunc(snap.Outbox, func(a, b Entry) int { return cmp.Compare(a.Cseq, b.Cseq) })
 	slices.SortFunc(snap.Sent, func(a, b Sent) int { return cmp.Compare(a.ID, b.ID) })

@@ -27,7 +27,7 @@ func openFile(t testing.TB) (State, string) {
 }
 
 // randomChange is one step of a client that never existed but obeys the rules of Change.
-func randomChange(r *rand.Rand, m *Marks) *Change {
+func randomChange(r *rand.Rand, m *Marks, received *uint64) *Change {
 	c := &Change{}
 	for range r.IntN(4) {
 		e := Entry{Cseq: m.NextCseq, Kind: EntrySend, Peer: r.Uint64N(9) + 1, Time: time.UnixMilli(int64(r.Uint32()))}
@@ -54,6 +54,17 @@ func randomChange(r *rand.Rand, m *Marks) *Change {
 			c.Streams = append(c.Streams, Stream{StreamKey: k, ID: r.Uint64(), Below: r.Uint64(), Used: r.Uint64()})
 		}
 	}
+	for range r.IntN(3) {
+		*received++
+		c.Inbox = append(c.Inbox, Received{
+			No: *received, StreamKey: StreamKey{User: r.Uint64N(5), Device: uint8(r.IntN(2)), Gen: 3, Group: r.Uint64N(2)},
+			ID: r.Uint64(), Before: r.Uint64(), Seq: r.Uint64(), GroupSeq: r.Uint64(), Time: seconds(r.Uint32()), Kind: uint8(r.Uint32()),
+			Payload: append([]byte(nil), strings.Repeat("y", r.IntN(300))...),
+		})
+	}
+	if r.IntN(3) == 0 {
+		c.InboxGone = r.Uint64N(*received + 1)
+	}
 	if m.NextCseq > 20 {
 		c.SentGone = m.NextCseq - 20
 	}
@@ -68,8 +79,9 @@ func TestFileAndMemoryStateHoldTheSameAfterAnyChanges(t *testing.T) {
 	file, path := openFile(t)
 	memory := NewMemoryState()
 	marks := Marks{User: 1, Device: 2, Generation: 3, Incarnation: 4, NextCseq: 1}
+	received := uint64(0)
 	for step := range 150 {
-		c := randomChange(r, &marks)
+		c := randomChange(r, &marks, &received)
 		if err := errors.Join(file.Commit(c), memory.Commit(c)); err != nil {
 			t.Fatal(err)
 		}

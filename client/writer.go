@@ -128,27 +128,39 @@ func (w *writer) fill(l *link, now time.Time) {
 		w.buf = c.appendWatch(w.buf)
 		w.appendOutbox(l, now)
 	}
+	if c.fenceDue(l) {
+		l.fence.open(c.catchUps)
+		w.ping(l)
+		l.pinged = now
+	}
 	if len(w.buf) == 0 && l.pinged.IsZero() && !l.blocked && !now.Before(w.pingAt(l)) {
-		w.buf = codec.AppendPing(w.buf)
+		w.ping(l)
 		l.pinged = now
 	}
 	if len(w.buf) == 0 && !now.Before(l.wrote.Add(l.keepalive)) {
-		w.buf = codec.AppendPing(w.buf)
+		w.ping(l)
 	}
 }
 
-// appendAck adds one cumulative ACK when State holds more than the server was told.
+func (w *writer) ping(l *link) {
+	w.buf = codec.AppendPing(w.buf)
+	l.fence.pings++
+}
+
+// appendAck adds one cumulative ACK when State holds more than the server was told. What came on an earlier connection only
+// must not be acknowledged before it has come on this one.
 func (w *writer) appendAck() {
 	c := w.c
-	if c.durableIncarnation != c.down.incarnation || c.durableLast <= c.down.acked {
+	seq := min(c.durableLast, c.down.delivered)
+	if c.durableIncarnation != c.down.incarnation || seq <= c.down.acked {
 		return
 	}
-	b, err := codec.AppendAck(w.buf, &codec.Ack{Seq: c.durableLast})
+	b, err := codec.AppendAck(w.buf, &codec.Ack{Seq: seq})
 	if err != nil {
 		c.log.Error("ack", "err", err)
 	}
 	w.buf = b
-	c.down.acked = c.durableLast
+	c.down.acked = seq
 }
 
 func (w *writer) appendOutbox(l *link, now time.Time) {
