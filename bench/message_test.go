@@ -124,10 +124,13 @@ func TestMessageChargesAStallToEveryMessageThatWasDue(t *testing.T) {
 	s.window = 1 // while the server stalls nothing can be sent
 	s.mu.Unlock()
 	cfg := quickMessages(s.addr())
-	cfg.Duration = 200 * time.Millisecond
+	cfg.Duration = 500 * time.Millisecond // much longer than a busy machine keeps the generator waiting
 	r, err := Message(context.Background(), cfg, Env{})
 	if err != nil {
 		t.Fatal(err)
+	}
+	if r.LatencyMs == nil {
+		t.Fatal("no message was measured")
 	}
 	// 30 messages were due during the stall. A generator that waits for answers would see one slow message.
 	if r.LatencyMs.Max < 50 || r.LatencyMs.P90 < 10 {
