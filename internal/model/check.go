@@ -1,14 +1,17 @@
 package model
 
 // checkReceipt holds a second tick against the truth: every message of the range that this client wrote to that peer was
-// stored, or was rejected.
+// stored, or was rejected. Of one whose answer was lost that can't be said.
 func (w *world) checkReceipt(c *client, f frame) {
+	if f.last < f.cseq {
+		w.failf("a receipt for device %d says %d to %d", c.dev, f.cseq, f.last)
+	}
 	for i := range w.msgs {
 		m := &w.msgs[i]
-		if m.life != c.life || m.to != f.peer || m.gen != f.gen || m.cseq < f.cseq || m.cseq > f.last {
+		if m.forgotten || m.life != c.life || m.cseq < f.cseq || m.cseq > f.last || m.to != f.peer && w.rules.has(ReceiptToPeer) {
 			continue
 		}
-		if !m.stored && !m.refusedForGood && !m.excused {
+		if !m.stored && !m.refusedForGood && !m.excused && !m.givenBack {
 			w.failf("second tick for cseq %d of device %d, which was not stored", m.cseq, c.dev)
 		}
 	}
@@ -17,7 +20,7 @@ func (w *world) checkReceipt(c *client, f frame) {
 // checkStale: only another client may end one for good.
 func (w *world) checkStale(c *client) {
 	for _, o := range w.clients {
-		if o.dev == c.dev && o != c {
+		if o.dev == c.dev && o != c && o.greeted {
 			return
 		}
 	}
@@ -87,7 +90,7 @@ func (w *world) checkFate(m *message, isShown, isRejected bool) {
 	case !m.ticked || isShown || isRejected || m.excused:
 	case !m.rejected:
 		w.failf("cseq %d of device %d was ticked and is lost", m.cseq, m.from)
-	case writer.alive():
+	case writer.alive() && !m.toldOther:
 		w.failf("cseq %d of device %d was rejected and its writer does not know", m.cseq, m.from)
 	}
 }

@@ -6,7 +6,7 @@ type streamKey struct {
 	gen uint32
 }
 
-// stream is what a client remembers of one: the highest id and which of the 64 below it were seen.
+// stream is what a client remembers of one: the highest id and which of the seenBelow ids below it were seen.
 type stream struct {
 	key   streamKey
 	last  uint64
@@ -54,8 +54,15 @@ type client struct {
 	sent      uint64 // highest cseq sent on this connection, or to be taken as sent
 	everSent  uint64
 	ackDue    bool
-	lost      bool // its state is gone
-	stopped   bool // told not to come back
+	epoch     uint32 // of the newest connection
+	epochKept uint32 // persisted: no connection had a higher one
+	token     uint64 // of its registration, persisted when it is drawn
+	buffered  uint64 // the highest seq of older data that is in memory and not persisted
+	halfKept  bool   // only without RejectionTickTogether: the entries are persisted, the ticks are not
+	nap       int    // turns that it still stays away
+	greeted   bool   // it has said HELLO
+	lost      bool   // its state is gone
+	stopped   bool   // told not to come back
 }
 
 func (c *client) alive() bool { return !c.lost && !c.stopped }
@@ -66,11 +73,23 @@ func (c *client) write(to int) {
 	m := len(c.w.msgs)
 	c.w.msgs = append(c.w.msgs, message{from: c.dev, to: to, life: c.life, cseq: c.mem.next})
 	c.mem.outbox = append(c.mem.outbox, outgoing{c.mem.next, m})
+	c.w.tell("device %d (%d): writes cseq %d to %d", c.dev, c.life, c.mem.next, to)
 }
 
 // persist writes everything; only then may the ACK leave.
 func (c *client) persist() {
-	c.disk.copyFrom(&c.mem)
+	c.w.tell("device %d (%d): persists gen %d, last %d, ticked %d", c.dev, c.life, c.mem.gen, c.mem.last, c.mem.ticked)
+	if !c.w.rules.has(OldEntriesKeepLast) {
+		c.mem.last = max(c.mem.last, c.buffered)
+	}
+	c.buffered = 0
+	if c.halfKept = !c.halfKept && !c.w.rules.has(RejectionTickTogether); c.halfKept {
+		uplink := kept{ticked: c.disk.ticked, next: c.disk.next, outbox: append([]outgoing(nil), c.disk.outbox...)}
+		c.disk.copyFrom(&c.mem)
+		c.disk.ticked, c.disk.next, c.disk.outbox = uplink.ticked, uplink.next, uplink.outbox
+	} else {
+		c.disk.copyFrom(&c.mem)
+	}
 	c.acknowledge()
 }
 
@@ -87,11 +106,20 @@ func (c *client) acknowledge() {
 }
 
 // connect opens a connection to some loop and says HELLO: what is persisted, and the ticks that were seen.
-// A generation that it was given is persisted first: else it would ask for another one.
+// A generation that it was given is persisted first.
 func (c *client) connect() {
-	if c.disk.gen != c.mem.gen {
+	if c.disk.gen != c.mem.gen && c.w.rules.has(GenerationKept) {
 		c.persist()
 	}
+	if c.epoch++; c.epoch > c.epochKept {
+		c.epochKept = c.epoch + epochBlock - 1
+	}
+	if c.token == 0 {
+		c.w.tokens++
+		c.token = c.w.tokens
+	}
+	c.greeted = true
+	c.w.tell("device %d (%d): connects, gen %d, ticked %d, last %d", c.dev, c.life, c.disk.gen, c.mem.ticked, c.disk.last)
 	c.conn = &conn{s: session{dev: c.dev, loop: c.w.r.IntN(loops)}}
 	c.open, c.ackDue = false, false
 	c.w.conns = append(c.w.conns, c.conn)
@@ -99,7 +127,14 @@ func (c *client) connect() {
 	if !c.w.rules.has(PersistBeforeAck) && c.disk.inc == c.mem.inc {
 		last = c.mem.last
 	}
-	c.conn.toServer(frame{kind: hello, gen: c.disk.gen, incarnation: c.disk.inc, seq: last, cseq: c.mem.ticked, token: c.life + 1})
+	h := frame{kind: hello, gen: c.disk.gen, incarnation: c.disk.inc, seq: last, cseq: c.mem.ticked, epoch: c.epoch}
+	if !c.w.rules.has(LastWithItsData) {
+		h.incarnation = c.mem.inc
+	}
+	if h.gen == 0 {
+		h.incarnation, h.seq, h.cseq = 0, c.token, 0
+	}
+	c.conn.toServer(h)
 }
 
 // drop loses the connection.
@@ -112,9 +147,21 @@ func (c *client) drop() {
 
 // crash forgets what was not persisted.
 func (c *client) crash() {
+	c.w.tell("device %d (%d): crashes", c.dev, c.life)
 	c.drop()
+	for i := range c.w.msgs {
+		m := &c.w.msgs[i]
+		m.forgotten = m.forgotten || m.life == c.life && m.cseq > c.disk.next
+	}
 	c.mem.copyFrom(&c.disk)
-	c.everSent = 0
+	c.everSent, c.buffered, c.halfKept = 0, 0, false
+	c.epoch = c.epochKept
+	if !c.w.rules.has(EpochKept) {
+		c.epoch, c.epochKept = 0, 0
+	}
+	if !c.w.rules.has(TokenKept) && c.disk.gen == 0 {
+		c.token = 0
+	}
 }
 
 // pump sends the next SEND that may leave; it says whether there was one.
@@ -129,14 +176,20 @@ func (c *client) pump() bool {
 	if from.gen != c.mem.gen {
 		return false // the generation is not persisted yet
 	}
+	open := c.mem.ticked
+	if c.w.rules.has(PersistedTickWindow) {
+		open = c.disk.ticked // what is sent again after a crash lies no further below than peers remember
+	}
+	open += uplinkWindow
 	for _, o := range from.outbox {
 		if o.cseq <= c.sent || o.cseq <= c.mem.ticked {
 			continue
 		}
-		if o.cseq > c.mem.ticked+uplinkWindow {
+		if o.cseq > open {
 			return false
 		}
 		c.sent, c.everSent = o.cseq, max(c.everSent, o.cseq)
+		c.w.tell("device %d (%d): sends cseq %d", c.dev, c.life, o.cseq)
 		c.conn.toServer(frame{kind: send, cseq: o.cseq, peer: c.w.msgs[o.msg].to, msg: o.msg})
 		return true
 	}
@@ -152,6 +205,7 @@ func (c *client) receive() {
 		return
 	}
 	f := pop(&c.conn.down)
+	c.w.tell("device %d (%d): gets kind %d code %d seq %d cseq %d last %d of device %d", c.dev, c.life, f.kind, f.code, f.seq, f.cseq, f.last, f.peer)
 	switch f.kind {
 	case success:
 		c.loggedIn(f)
@@ -174,6 +228,9 @@ func (c *client) loggedIn(f frame) {
 	c.open = true
 	c.mem.gen = f.gen
 	if c.mem.inc != f.incarnation {
+		if c.mem.last != c.disk.last {
+			c.buffered = c.mem.last
+		}
 		if c.w.rules.has(ClientClearsLast) {
 			c.mem.last = 0
 		}
@@ -190,18 +247,13 @@ func (c *client) loggedIn(f frame) {
 func (c *client) told(why code) {
 	c.conn, c.open = nil, false
 	switch why {
-	case codeStale:
+	case codeStale, codeReplaced:
 		c.stopped = true
 		c.w.checkStale(c)
-	case codeAckInvalid:
+	case codeAckInvalid, codeGap, codeWindow: // a client that keeps the rules never sees these
 		c.stopped = true
-	case codeReplaced:
-		if !c.w.rules.has(ReturnAfterReplaced) {
-			c.stopped = true
-			c.w.checkStale(c)
-		}
 	}
-	switch why { // a client that keeps the rules never sees these
+	switch why {
 	case codeAckInvalid:
 		c.w.failf("device %d was closed for an ACK of entries that it has", c.dev)
 	case codeGap, codeWindow:
@@ -234,17 +286,23 @@ func (c *client) entry(f frame) {
 			c.mem.screen = append(c.mem.screen, shown{msg: f.msg})
 		}
 	case reject:
-		if f.gen != c.mem.gen {
-			return // of an earlier life
+		if !c.speaksOf(f.gen) {
+			c.w.msgs[f.msg].toldOther = true // of an earlier life
+			return
 		}
 		c.mem.screen = append(c.mem.screen, shown{msg: f.msg, rejected: true})
-		c.ticks(f.cseq) // it is kept with the mark: everything below is taken as well
+		if c.w.rules.has(RejectionTicks) {
+			c.ticks(f.cseq) // it is kept with the mark: everything below is taken as well
+		}
 	case receipt:
-		if f.gen == c.mem.gen {
+		if c.speaksOf(f.gen) {
 			c.w.checkReceipt(c, f)
 		}
 	}
 }
+
+// speaksOf says whether a receipt or rejection is about this client's own messages.
+func (c *client) speaksOf(gen uint32) bool { return gen == c.mem.gen || !c.w.rules.has(OwnGeneration) }
 
 // isNew looks an id up in its stream and remembers it.
 func (c *client) isNew(f frame) bool {
@@ -268,8 +326,8 @@ func (s *stream) take(id uint64, rules Rule) bool {
 		s.last = id
 		return true
 	}
-	seen := id == s.last || s.last-id > 64 || s.below&(1<<(s.last-id-1)) != 0
-	if id < s.last && s.last-id <= 64 {
+	seen := id == s.last || s.last-id > seenBelow || s.below&(1<<(s.last-id-1)) != 0
+	if id < s.last && s.last-id <= seenBelow {
 		s.below |= 1 << (s.last - id - 1)
 	}
 	if !rules.has(DedupeByStream) {

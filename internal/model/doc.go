@@ -2,7 +2,7 @@
 //
 // It owns an abstract, randomised copy of a conversation: clients that persist, crash, lose their state and come back,
 // connections that break with frames lost in both directions, two loops that exchange messages with delays of their own,
-// mailboxes with marks, windows and caps, and a server that loses its data. It refuses to share code with the packages it
+// mailboxes with marks, windows and caps, steps that crash, and a server that loses its data. It refuses to share code with the packages it
 // checks: it was written from the rules alone, and where the two differ one of them is wrong.
 //
 // Run plays the schedule of one seed under a set of rules and returns what was violated. With every rule nothing is;
@@ -11,5 +11,5 @@
 //
 // Main types: Rule. Run may be called from any goroutine.
 //
-// Source: docs/protocol.md, "Delivery rules".
+// Source: docs/protocol.md, "Delivery rules", "Login and resume".
 package model

@@ -12,6 +12,7 @@ const (
 	inflight status = iota + 1
 	done
 	doneRejected
+	lost    // its answer was: it is taken again when it comes again
 	refused // only without IgnoreAfterRefusal or RefuseBeforeRouting
 )
 
@@ -29,10 +30,10 @@ type mailbox struct {
 	exists     bool
 	gen        uint32
 	registered uint32 // the last generation given out on this data; 0: none
-	token      int    // of that registration
+	token      uint64 // of that registration
 	mark       uint64
-	window     []slot // from mark+1 on, without gaps
-	refusedAt  uint64
+	window     []slot // from mark+1 on; the last one is not lost
+	refused    bool   // the next one was, for a while
 	tickDue    bool
 
 	counter uint64
@@ -41,6 +42,7 @@ type mailbox struct {
 
 	conn  *conn // nil: nobody is attached
 	nonce int
+	epoch uint32 // of that connection
 }
 
 func (b *mailbox) listensTo(nonce int) bool {
@@ -52,19 +54,21 @@ func (b *mailbox) toSession(kind partKind, f frame) {
 	if b.conn == nil {
 		return
 	}
-	b.w.post(home(b.dev), b.conn.s.loop, part{kind: kind, dev: b.dev, c: b.conn, f: f, closeNow: f.kind == fatal})
+	b.w.post(home(b.dev), b.conn.s.loop, part{kind: kind, dev: b.dev, c: b.conn, f: f, mark: b.mark, closeNow: f.kind == fatal})
 }
 
 // attach is a login.
 func (b *mailbox) attach(p part) {
-	if !b.register(p.f) {
-		b.w.post(home(b.dev), p.c.s.loop, part{kind: toSession, dev: b.dev, c: p.c, f: frame{kind: fatal, code: codeStale}, closeNow: true})
+	if why := b.register(p.f); why != 0 {
+		b.w.post(home(b.dev), p.c.s.loop, part{kind: toSession, dev: b.dev, c: p.c, f: frame{kind: fatal, code: why}, closeNow: true})
 		return
 	}
+	b.exists = true
+	b.w.tell("mailbox %d: attached, gen %d, mark %d, ticked %d", b.dev, b.gen, b.mark, p.f.cseq)
 	if b.conn != nil {
 		b.toSession(toSession, frame{kind: fatal, code: codeReplaced})
 	}
-	b.conn, b.nonce, b.refusedAt = p.c, p.nonce, 0
+	b.conn, b.nonce, b.epoch, b.refused = p.c, p.nonce, p.f.epoch, false
 	if b.w.rules.has(RedeliverWindow) {
 		b.sent = 0
 	}
@@ -72,31 +76,40 @@ func (b *mailbox) attach(p part) {
 	b.push()
 }
 
-// register settles generation, mark and what is acknowledged; false: the client is another device by now.
-func (b *mailbox) register(h frame) bool {
+// register settles generation, mark and what is acknowledged, or says why not.
+func (b *mailbox) register(h frame) code {
 	same := h.incarnation == b.w.srv.inc
+	again := h.gen == 0 && h.seq == b.token && b.gen == b.registered && b.w.rules.has(RegistrationToken)
 	switch {
-	case h.gen == 0 && h.token == b.token && b.gen == b.registered && b.w.rules.has(RegistrationToken):
+	case again || h.gen != 0 && b.exists && h.gen == b.gen:
+		return b.welcome(h, same && !again)
 	case h.gen == 0:
 		b.begin(b.newGeneration(), 0)
-		b.token = h.token
-	case !b.exists:
-		b.begin(h.gen, h.cseq)
-	case h.gen == b.gen:
-		if same {
-			b.dropTo(h.seq)
-		}
-		if h.cseq > b.mark && b.w.rules.has(ServerAdoptsMark) {
-			b.window = b.window[min(uint64(len(b.window)), h.cseq-b.mark):]
-			b.mark = h.cseq
-		}
-	case !same && h.gen > b.gen && (b.gen != b.registered || !b.w.rules.has(AdoptOverAdopted)):
+		b.token = h.seq
+	case !b.exists, !same && h.gen > b.gen && (b.gen != b.registered || !b.w.rules.has(AdoptOverAdopted)):
 		b.begin(h.gen, h.cseq)
 	default:
-		return false
+		return codeStale
 	}
-	b.exists = true
-	return true
+	return 0
+}
+
+// welcome takes back a client of the present generation, unless it has said HELLO again since and that one is attached.
+func (b *mailbox) welcome(h frame, same bool) code {
+	switch {
+	case b.conn != nil && h.epoch < b.epoch && b.w.rules.has(ConnectionEpoch):
+		return codeReplaced
+	case same && h.seq > b.counter:
+		return codeAckInvalid
+	case same:
+		b.dropTo(h.seq)
+	}
+	if h.cseq > b.mark && b.w.rules.has(ServerAdoptsMark) {
+		b.window = b.window[min(uint64(len(b.window)), h.cseq-b.mark):]
+		b.mark = h.cseq
+	}
+	b.moveMark(b.mark)
+	return 0
 }
 
 func (b *mailbox) begin(gen uint32, mark uint64) {
@@ -137,49 +150,57 @@ func (b *mailbox) uplink(nonce int, f frame, travelled bool) bool {
 		}
 		return true
 	}
-	if i := f.cseq - b.mark - 1; i < uint64(len(b.window)) {
+	i, next := f.cseq-b.mark-1, uint64(len(b.window))
+	switch {
+	case i < next && b.window[i].st == lost:
+		return b.admit(f, travelled)
+	case i < next:
 		if b.window[i].st == refused || !b.w.rules.has(UplinkMark) {
 			b.window[i].st = inflight
 			b.route(f)
 		}
-		return true
+	case i > next && b.refused && b.w.rules.has(IgnoreAfterRefusal):
+	case i > next:
+		b.toSession(toSession, frame{kind: fatal, code: codeGap})
+	case i >= uplinkWindow:
+		b.toSession(toSession, frame{kind: fatal, code: codeWindow})
+	default:
+		return b.admit(f, travelled)
 	}
-	return b.fresh(f, travelled)
+	return true
 }
 
-// fresh takes a SEND for the first time: as the next one, or not now, or never.
-func (b *mailbox) fresh(f frame, travelled bool) bool {
-	if b.refusedAt != 0 && f.cseq > b.refusedAt && b.w.rules.has(IgnoreAfterRefusal) {
-		return true
-	}
-	if f.cseq != b.mark+uint64(len(b.window))+1 {
-		b.close(codeGap)
-		return true
-	}
-	if len(b.window) >= uplinkWindow {
-		b.close(codeWindow)
-		return true
-	}
+// admit takes a SEND that is the next one, or whose answer was lost: now or later.
+func (b *mailbox) admit(f frame, travelled bool) bool {
 	if !b.w.credit(home(b.dev), home(f.peer)) && !travelled {
 		return false
 	}
 	if b.mustWait(f, travelled) {
-		b.refusedAt = f.cseq
+		b.refused = true
 		if !b.w.rules.has(IgnoreAfterRefusal) {
-			b.window = append(b.window, slot{refused, f.msg})
+			b.note(f, refused)
 		}
 		b.toSession(toSession, frame{kind: refusal, cseq: f.cseq})
 		return true
 	}
-	b.refusedAt = 0
-	b.window = append(b.window, slot{inflight, f.msg})
+	b.refused = false
+	b.note(f, inflight)
 	b.route(f)
 	return true
 }
 
+// note puts a SEND into the window.
+func (b *mailbox) note(f frame, st status) {
+	i := f.cseq - b.mark - 1
+	if i == uint64(len(b.window)) {
+		b.window = append(b.window, slot{})
+	}
+	b.window[i] = slot{st, f.msg}
+}
+
 // mustWait is a temporary refusal: always at the sender's side and before the SEND is routed.
 func (b *mailbox) mustWait(f frame, travelled bool) bool {
-	if b.w.rules.has(RejectionReserved) && b.count(reject)+len(b.window) >= rejectionsMax {
+	if b.w.rules.has(RejectionReserved) && b.count(reject)+b.taken() >= rejectionsMax {
 		return true
 	}
 	if travelled && !b.w.credit(home(b.dev), home(f.peer)) {
@@ -188,9 +209,14 @@ func (b *mailbox) mustWait(f frame, travelled bool) bool {
 	return !b.w.calm && b.w.r.IntN(6) == 0
 }
 
-func (b *mailbox) close(why code) {
-	b.toSession(toSession, frame{kind: fatal, code: why})
-	b.conn = nil
+// taken counts the SENDs above the mark that may become rejections.
+func (b *mailbox) taken() (n int) {
+	for _, s := range b.window {
+		if s.st != lost {
+			n++
+		}
+	}
+	return n
 }
 
 func (b *mailbox) route(f frame) {
@@ -206,16 +232,17 @@ func (b *mailbox) take(p part) {
 	case !b.w.rules.has(RefuseBeforeRouting) && !b.w.calm && b.w.r.IntN(8) == 0:
 		answer.kind = refusedLate
 	case b.count(deliver) < b.w.room:
-		if m.storedInc == b.w.srv.inc {
+		if m.storedInc == b.w.srv.inc && !m.givenBack {
 			b.w.failf("cseq %d of device %d was stored twice", p.first, p.from)
 		}
 		m.stored, m.storedInc, m.excused = true, b.w.srv.inc, false
 		b.add(frame{kind: deliver, peer: p.from, gen: p.gen, cseq: p.first, msg: p.msg})
 	case b.w.rules.has(FullBeforeTick):
 		m.refusedForGood = true
-		m.mayBeBoth = m.storedInc != 0 && m.storedInc != b.w.srv.inc
+		m.mayBeBoth = m.storedInc != 0 && (m.storedInc != b.w.srv.inc || m.givenBack)
 		answer.kind = rejected
 	}
+	b.w.tell("mailbox %d: cseq %d of device %d, answer %d (%d stored, %d rejected)", b.dev, p.first, p.from, answer.kind, stored, rejected)
 	b.w.post(home(b.dev), home(p.from), answer)
 }
 
@@ -225,6 +252,14 @@ func (b *mailbox) settled(p part) {
 		return
 	}
 	s := &b.window[p.first-b.mark-1]
+	if s.st != inflight {
+		return
+	}
+	wait := p.kind == rejected && p.first > b.mark+1 && b.w.rules.has(RejectionWithMark)
+	if b.w.fault() || wait && b.w.held(home(b.dev)) >= b.w.heldRoom && b.w.rules.has(HeldBounded) {
+		b.giveBack(p)
+		return
+	}
 	switch p.kind {
 	case refusedLate:
 		s.st = refused
@@ -240,13 +275,32 @@ func (b *mailbox) settled(p part) {
 		s.st = done
 	}
 	b.moveMark(p.first)
+	if n := b.w.held(home(b.dev)); n > b.w.heldRoom {
+		b.w.failf("%d rejections of a loop wait for their mark", n)
+	}
+}
+
+// giveBack forgets a SEND whose answer is lost. The client is sent away, returns, and sends it again.
+func (b *mailbox) giveBack(p part) {
+	m := &b.w.msgs[p.msg]
+	m.again, m.givenBack, m.refusedForGood = true, true, false
+	b.w.tell("mailbox %d: the answer to cseq %d is lost", b.dev, p.first)
+	if b.w.rules.has(LostTakenAgain) {
+		b.window[p.first-b.mark-1].st = lost
+	}
+	for n := len(b.window); n > 0 && b.window[n-1].st == lost; n-- {
+		b.window = b.window[:n-1]
+	}
+	if b.w.rules.has(LostExpels) {
+		b.toSession(toSession, frame{kind: fatal, code: codeCrashed})
+	}
 }
 
 // moveMark passes every SEND at its front that is done, each together with its rejection.
 func (b *mailbox) moveMark(settled uint64) {
 	for len(b.window) > 0 {
 		s := b.window[0]
-		if s.st == inflight || s.st == refused {
+		if s.st == inflight || s.st == lost || s.st == refused {
 			if b.w.rules.has(ContiguousMark) || b.mark >= settled {
 				return
 			}
@@ -328,14 +382,15 @@ func (b *mailbox) push() {
 // acked is the client's ACK.
 func (b *mailbox) acked(seq uint64) {
 	if seq > b.sent {
-		b.close(codeAckInvalid)
+		b.toSession(toSession, frame{kind: fatal, code: codeAckInvalid})
 		return
 	}
 	b.dropTo(seq)
 	b.push()
 }
 
-// dropTo removes what the device has and makes the second ticks, neighbours of one stream as one range.
+// dropTo removes what the device has and makes the second ticks, neighbours of one stream as one range, whatever lies between:
+// it went to others, or was rejected.
 func (b *mailbox) dropTo(seq uint64) {
 	var r part
 	flush := func() {
@@ -349,7 +404,7 @@ func (b *mailbox) dropTo(seq uint64) {
 		if f.kind != deliver {
 			continue
 		}
-		if r.kind == 0 || r.dev != f.peer || r.gen != f.gen {
+		if r.kind == 0 || r.dev != f.peer || r.gen != f.gen || f.cseq <= r.last && b.w.rules.has(ReceiptForwards) {
 			flush()
 			r = part{kind: delivered, dev: f.peer, from: b.dev, gen: f.gen, first: f.cseq}
 		}
@@ -365,8 +420,8 @@ func (b *mailbox) takeReceipt(p part) {
 		return
 	}
 	if n := len(b.entries); n > 0 {
-		if f := &b.entries[n-1].f; f.kind == receipt && f.seq > b.sent && f.peer == p.from && f.gen == p.gen && p.first > f.last {
-			f.last = p.last
+		if f := &b.entries[n-1].f; f.kind == receipt && f.seq > b.sent && f.peer == p.from && f.gen == p.gen && p.first >= f.cseq {
+			f.last = max(f.last, p.last)
 			return
 		}
 	}

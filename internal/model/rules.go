@@ -1,7 +1,7 @@
 package model
 
 // Rule is a set of delivery rules.
-type Rule uint32
+type Rule uint64
 
 // The rules. The comment of each says what happens without it.
 const (
@@ -11,25 +11,40 @@ const (
 	DedupeByStream                         // the client takes ids that it already has
 	GenerationInStream                     // a stream is named by the sender's device alone
 	SeenBelowLast                          // every id below the last one of its stream counts as a duplicate
+	PersistedTickWindow                    // the client's window counts from ticks that it may forget
 	UplinkMark                             // a SEND that comes again is routed again
 	ContiguousMark                         // the mark is the highest SEND that is done
 	StoredRejection                        // a rejection is told once and not kept
 	RejectionWithMark                      // a rejection is kept before the mark has passed the SENDs below it
+	RejectionTicks                         // the client takes a rejection as news, not as a tick
+	RejectionTickTogether                  // a rejection is persisted before the tick that it is
 	RejectionReserved                      // SENDs are taken without room for their rejections
+	HeldBounded                            // any number of rejections wait for their marks
+	LostTakenAgain                         // a SEND whose answer was lost stays in flight
+	LostExpels                             // a SEND whose answer was lost is not asked for
+	PushTellsMark                          // a session on another loop hears of the mark by ticks alone
 	IgnoreAfterRefusal                     // SENDs behind a refused one are taken
 	RefuseBeforeRouting                    // the recipient's loop refuses for a while, too
 	FullBeforeTick                         // a full mailbox drops what was ticked
 	ResendAboveUpHigh                      // the client sends each SEND once
 	RedeliverWindow                        // what was pushed to an earlier session is not pushed again
 	WindowLimit                            // everything that waits is pushed at once
+	ReceiptToPeer                          // the client applies a receipt to messages to others
+	OwnGeneration                          // the client takes receipts and rejections of an earlier generation for its own
+	ReceiptForwards                        // receipts are joined in any order
 	ClientClearsLast                       // the client keeps `last` when the server has lost its data
+	OldEntriesKeepLast                     // entries of older data that are persisted later move `last`
+	LastWithItsData                        // HELLO says an older `last` with newer data
 	ServerAdoptsMark                       // the server that lost its data starts each mark at zero
 	GenerationByData                       // the first generation of a device is always 1
 	GenerationsRegistered                  // a new generation is the current one's successor, adopted or not
 	AdoptOverAdopted                       // a generation of older data can take the place of one given out since
 	RegistrationToken                      // a first HELLO that comes late registers once more
+	TokenKept                              // a client that crashed before it had a generation draws another token
+	GenerationKept                         // a client that was given a generation and did not persist it says HELLO without it
 	SessionFencing                         // the mailbox listens to replaced sessions
-	ReturnAfterReplaced                    // a client that was told that it is replaced does not come back
+	ConnectionEpoch                        // a HELLO that its client has given up replaces a later one
+	EpochKept                              // a client that crashed counts its connections from the beginning
 	ruleEnd
 )
 
@@ -38,11 +53,15 @@ const AllRules = ruleEnd - 1
 
 var ruleNames = [...]string{
 	"persist before ack", "persist before send", "dedupe by seq", "dedupe by stream", "generation in stream",
-	"seen ids below the last", "uplink mark", "contiguous mark", "stored rejection", "rejection with the mark",
-	"room reserved for rejections", "ignore after refusal", "refuse before routing", "full refused before the tick",
-	"resend above upHigh", "redeliver the un-acked window", "window limit",
-	"client clears last", "server adopts the mark", "first generation from the data", "generations counted where given",
-	"adopt over adopted only", "registration token", "replaced session fencing", "return after replaced",
+	"seen ids below the last", "window above persisted ticks", "uplink mark", "contiguous mark", "stored rejection",
+	"rejection with the mark", "rejection is a tick", "rejection and tick together", "room reserved for rejections",
+	"held rejections bounded", "lost answer taken again", "lost answer expels", "a push tells the mark",
+	"ignore after refusal", "refuse before routing", "full refused before the tick",
+	"resend above upHigh", "redeliver the un-acked window", "window limit", "receipt to its peer", "own generation only",
+	"receipts joined forwards", "client clears last", "old entries leave last", "last with its data",
+	"server adopts the mark", "first generation from the data", "generations counted where given",
+	"adopt over adopted only", "registration token", "token kept", "generation kept", "replaced session fencing",
+	"connection epoch", "epoch kept",
 }
 
 // Rules lists the rules one by one.

@@ -28,6 +28,7 @@ type part struct {
 	nonce    int
 	c        *conn
 	f        frame
+	mark     uint64 // attached, toSession: of the mailbox
 	closeNow bool
 }
 
@@ -36,6 +37,8 @@ type session struct {
 	dev, loop int
 	nonce     int
 	state     sessionState
+	mark      uint64 // of the mailbox, as last told
+	ahead     uint64 // SENDs handed on above it
 }
 
 type sessionState uint8
@@ -86,6 +89,24 @@ func (w *world) credit(from, to int) bool {
 		}
 	}
 	return n < creditMax
+}
+
+// fault says whether the step that takes an answer is lost.
+func (w *world) fault() bool { return w.faults != 0 && !w.calm && w.r.IntN(w.faults) == 0 }
+
+// held counts the rejections of a loop that wait for their mark.
+func (w *world) held(loop int) (n int) {
+	for i := range w.srv.boxes {
+		if home(i) != loop {
+			continue
+		}
+		for _, s := range w.srv.boxes[i].window {
+			if s.st == doneRejected {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // travel moves the first message of a queue.
@@ -140,6 +161,10 @@ func (w *world) read(c *conn) bool {
 		w.post(s.loop, home(s.dev), part{kind: attach, dev: s.dev, nonce: s.nonce, c: c, f: f})
 	case s.state != logged:
 		return false
+	case f.kind == send && f.cseq > s.mark+s.ahead+1:
+		w.sessionTakes(part{kind: toSession, c: c, f: frame{kind: fatal, code: codeGap}, closeNow: true})
+	case f.kind == send && f.cseq > s.mark+uplinkWindow:
+		return false // left unread until the mark moves
 	case s.loop == home(s.dev):
 		if !w.srv.boxes[s.dev].uplink(s.nonce, f, false) {
 			return false // not consumed: it comes again
@@ -150,6 +175,9 @@ func (w *world) read(c *conn) bool {
 		w.post(s.loop, home(s.dev), part{kind: uplink, dev: s.dev, nonce: s.nonce, f: f})
 	}
 	pop(&c.up)
+	if f.kind == send && f.cseq == s.mark+s.ahead+1 {
+		s.ahead++
+	}
 	w.settle(s.loop)
 	return true
 }
@@ -168,8 +196,13 @@ func (w *world) sessionTakes(p part) {
 	if p.c.s.state == closed {
 		return
 	}
+	s := &p.c.s
 	if p.kind == attached {
-		p.c.s.state = logged
+		s.state, s.mark, s.ahead = logged, p.mark, 0
+	}
+	if p.mark > s.mark && (p.f.kind == tick || w.rules.has(PushTellsMark)) {
+		s.ahead -= min(s.ahead, p.mark-s.mark)
+		s.mark = p.mark
 	}
 	p.c.toClient(p.f)
 	if p.closeNow {
@@ -180,6 +213,8 @@ func (w *world) sessionTakes(p part) {
 
 // restart loses everything but the number of the data, which becomes another one.
 func (w *world) restart() {
+	w.restarts++
+	w.tell("the server loses its data")
 	for i := range w.srv.boxes {
 		for _, e := range w.srv.boxes[i].entries {
 			if e.f.kind != receipt {

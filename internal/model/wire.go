@@ -25,20 +25,21 @@ const (
 	codeGap
 	codeAckInvalid
 	codeWindow
+	codeCrashed
 )
 
 // frame is any frame; each kind uses some of the fields.
 type frame struct {
 	kind        frameKind
 	code        code
-	gen, inc    uint32
-	seq         uint64 // deliver, receipt, reject, ack; hello: downSeq
+	gen         uint32
+	seq         uint64 // deliver, receipt, reject, ack; hello: downSeq, with gen 0 the registration token
 	cseq        uint64 // send, refusal; deliver: id; hello: ticked; success, tick: upHigh; receipt, reject: first
 	last        uint64 // receipt
 	peer        int    // deliver, receipt, reject: the other device; send: the recipient
 	msg         int    // send, deliver, reject: which message it is, for the checks
 	incarnation uint32
-	token       int // hello with gen 0: drawn once by the client, so that it registers once
+	epoch       uint32 // hello: grows with every connection of a client
 }
 
 // conn is one connection. Once cut nothing is added; what remains of both directions can still be read.
@@ -55,6 +56,7 @@ func (w *world) cutAt(c *conn) {
 		return
 	}
 	c.cut = true
+	w.tell("cut: connection of device %d", c.s.dev)
 	c.up = c.up[:w.r.IntN(len(c.up)+1)]
 	c.down = c.down[:w.r.IntN(len(c.down)+1)]
 }

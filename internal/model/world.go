@@ -19,49 +19,51 @@ type message struct {
 	excused        bool   // it, or its rejection, was lost with the data
 	refusedForGood bool   // its recipient's mailbox rejected it
 	mayBeBoth      bool   // rejected after data was lost on which it was stored: the server can't know
-	again          bool   // taken or rejected on data that is lost: it may come after messages that were written later
+	again          bool   // taken or rejected before, on data or by a step that is lost: it may come after later ones
+	toldOther      bool   // its rejection went to another client of its writer's device
+	forgotten      bool   // its writer crashed before it was persisted
+	givenBack      bool   // its answer was lost: whether it was taken is not known
 }
 
 // world is one schedule.
 type world struct {
-	r         *rand.Rand
-	rules     Rule
-	clients   []*client // all lives
-	conns     []*conn
-	srv       server
-	msgs      []message
-	restarts  int
-	weather   int                     // one step in so many is trouble
-	diligence int                     // how often clients persist, in a hundred
-	hurry     int                     // how often the server ticks, in a hundred
-	room      int                     // messages of one mailbox
-	firstGen  [restartsMax + 2]uint32 // first generation by number of the data: neither known nor in order
-	calm      bool
-	err       error
+	r        *rand.Rand
+	pcg      *rand.PCG
+	story    *[]string // what happens, in words; nil: nobody reads it
+	rules    Rule
+	clients  []*client // all lives
+	conns    []*conn
+	srv      server
+	msgs     []message
+	restarts int
+	mood
+	tokens uint64 // drawn so far
+	calm   bool
+	err    error
 }
 
 // Run plays the schedule that the seed names, under the given rules: a storm, then calm, then the last look. The error
 // says what was violated; nil: nothing.
-func Run(seed uint64, rules Rule) error { return play(seed, rules).err }
+func Run(seed uint64, rules Rule) error { return play(seed, rules, nil, nil).err }
 
-func play(seed uint64, rules Rule) *world {
-	w := &world{r: rand.New(rand.NewPCG(seed, 0x7472756e6b)), rules: rules}
+// play leaves out the steps that skip names: each step has random numbers of its own, so that the others stay as they are.
+func play(seed uint64, rules Rule, skip map[int]bool, story *[]string) *world {
+	w := &world{rules: rules, pcg: rand.NewPCG(seed, 0), story: story}
+	w.r = rand.New(w.pcg)
 	w.srv.inc = 1
-	w.weather = []int{10, 20, 40, 80}[w.r.IntN(4)]
-	w.diligence = []int{1, 5, 15}[w.r.IntN(3)]
-	w.hurry = []int{1, 3, 10}[w.r.IntN(3)]
-	w.room = []int{1, 2, mailboxMax}[w.r.IntN(3)]
-	for i, n := range w.r.Perm(len(w.firstGen)) {
-		w.firstGen[i] = uint32(n+1) * 100
-	}
+	w.mood = newMood(w.r)
 	for d := range devices {
 		w.srv.boxes[d].w, w.srv.boxes[d].dev = w, d
 		w.newClient(d)
 	}
 	for i := 0; i < stormSteps && w.err == nil; i++ {
-		w.storm()
+		if w.pcg.Seed(seed, uint64(i+1)); !skip[i] {
+			w.act(i)
+			w.storm()
+		}
 	}
 	w.calm = true
+	w.tell("calm")
 	for i := 0; i < calmRounds && w.err == nil && !w.quiet(); i++ {
 		w.round()
 	}
@@ -72,6 +74,13 @@ func play(seed uint64, rules Rule) *world {
 func (w *world) failf(format string, args ...any) {
 	if w.err == nil {
 		w.err = fmt.Errorf("model: "+format, args...)
+	}
+}
+
+// tell notes what happens, for whoever reads a single schedule.
+func (w *world) tell(format string, args ...any) {
+	if w.story != nil {
+		*w.story = append(*w.story, fmt.Sprintf(format, args...))
 	}
 }
 
@@ -100,6 +109,9 @@ func (w *world) storm() {
 			}
 		}
 	case n < 100-w.hurry:
+		if w.r.IntN(w.lag) != 0 {
+			break
+		}
 		from := w.r.IntN(loops)
 		for range 1 + w.r.IntN(4) {
 			w.travel(from, (from+1)%loops)
@@ -114,6 +126,10 @@ func (w *world) storm() {
 
 // clientEvent lets one client do something.
 func (w *world) clientEvent(c *client) {
+	if c.nap > 0 {
+		c.nap--
+		return
+	}
 	if c.conn == nil && w.r.IntN(2) == 0 {
 		c.connect()
 		return
@@ -126,10 +142,8 @@ func (w *world) clientEvent(c *client) {
 			}
 		}
 	case n < 60:
-		if len(w.msgs) < messagesMax && len(c.mem.outbox) < 2*uplinkWindow {
-			c.write((c.dev + 1 + w.r.IntN(devices-1)) % devices)
-		}
-	case n < 60+w.diligence:
+		w.writeSome(c)
+	case n < 60+w.diligence[c.dev]:
 		c.persist()
 	default:
 		for range 1 + w.r.IntN(3) {
@@ -138,28 +152,54 @@ func (w *world) clientEvent(c *client) {
 	}
 }
 
+// writeSome lets a client write a message, or in bursts fill its empty outbox.
+func (w *world) writeSome(c *client) {
+	n := 1
+	if w.bursts {
+		n = outboxMax - len(c.mem.outbox)*outboxMax
+	}
+	wrote := false
+	for ; n > 0 && len(w.msgs) < messagesMax && len(c.mem.outbox) < outboxMax; n-- {
+		step := 1 + w.r.IntN(devices-1)
+		if w.faithful && w.r.IntN(8) != 0 {
+			step = 1
+		}
+		c.write((c.dev + step) % devices)
+		wrote = true
+	}
+	if wrote && w.bursts {
+		c.persist()
+	}
+}
+
 // trouble is what the rules are for.
 func (w *world) trouble() {
 	c := w.clients[w.r.IntN(len(w.clients))]
 	switch n := w.r.IntN(100); {
-	case n < 30:
+	case n < 25:
 		if len(w.conns) > 0 {
 			w.cutAt(w.conns[w.r.IntN(len(w.conns))])
 		}
-	case n < 60:
+	case n < 45:
 		c.drop()
-	case n < 80:
+		c.nap = w.r.IntN(w.naps + 1)
+	case n < 60:
 		c.crash()
-	case n < 85:
+		c.nap = w.r.IntN(w.naps + 1)
+	case n < 60+w.fickle:
 		c.loseState()
-	case n < 90:
+	case n < 60+2*w.fickle:
 		if len(w.clients) < livesMax {
-			w.newClient(c.dev) // a second client as the same device
+			w.newClient(c.dev) // a second client as the same device; the first one is in a drawer
+			c.drop()
+			c.nap = w.r.IntN(2*w.naps + 1)
 		}
-	default:
-		if w.restarts < restartsMax {
-			w.restarts++
-			w.restart()
+	case n >= 90 && w.restarts < restartsMax:
+		w.restart()
+		for _, c := range w.clients {
+			if w.powerCuts && w.r.IntN(2) == 0 {
+				c.crash()
+			}
 		}
 	}
 }
