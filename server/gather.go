@@ -19,6 +19,7 @@ type loopCounters struct {
 
 // snapshot is what all loops told at one moment. It is never changed after gather returned it.
 type snapshot struct {
+	born  time.Time // when the loops were made: one that has never answered is silent since then
 	at    time.Time
 	loops []loopCounters
 }
@@ -43,7 +44,7 @@ func (g *gatherer) gather() *snapshot {
 	if age := now.Sub(g.last.at); age >= 0 && age < StatsAge {
 		return g.last
 	}
-	next := &snapshot{at: now, loops: make([]loopCounters, len(g.handlers))}
+	next := &snapshot{born: g.last.born, at: now, loops: make([]loopCounters, len(g.handlers))}
 	copy(next.loops, g.last.loops)
 	asked := g.ask()
 	deadline := time.NewTimer(StatsTimeout)
@@ -105,7 +106,11 @@ func (s *snapshot) sum(get func(*loopCounters) int64) int64 {
 func (s *snapshot) silent(limit time.Duration) []int {
 	var loops []int
 	for i := range s.loops {
-		if s.at.Sub(s.loops[i].answeredAt) > limit {
+		heard := s.loops[i].answeredAt
+		if heard.IsZero() {
+			heard = s.born
+		}
+		if s.at.Sub(heard) > limit {
 			loops = append(loops, i)
 		}
 	}

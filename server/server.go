@@ -88,7 +88,7 @@ func (s *Server) build() error {
 		return fmt.Errorf("loops: %w", err)
 	}
 	s.gather = &gatherer{reactor: s.reactor, handlers: handlers, now: time.Now}
-	s.gather.last = &snapshot{loops: make([]loopCounters, len(handlers))}
+	s.gather.last = &snapshot{born: s.started, loops: make([]loopCounters, len(handlers))}
 	return nil
 }
 
