@@ -31,7 +31,7 @@ func (o *deviceOptions) add(fs *flag.FlagSet) {
 	fs.Var(&o.user, "user", "log in as this `user` (a number of up to 18 digits)")
 	fs.Var(&o.device, "device", "`number` of this device, 0 to 255; one device is one process at a time")
 	fs.StringVar(&o.server, "server", server.DefaultConfig().Listen, "`address` of the server")
-	fs.StringVar(&o.state, "state", "", "`folder` for outbox and marks; the default is in your home directory")
+	fs.StringVar(&o.state, "state", "", "`folder` for outbox, inbox and marks; the default is in your home directory")
 }
 
 // check is for what flag parsing alone does not see.

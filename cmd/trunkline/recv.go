@@ -16,7 +16,7 @@ const recvHelp = `Usage: trunkline recv --user ME [flags]
 Receives messages and prints each as one line of JSON: id (the sender's number), from, device and gen (the sender's),
 to, text (or data, base64, for what is not UTF-8) and ts (unix seconds, when the server took it).
 A message is acknowledged after its line was written, so none is lost whenever the command ends; a line whose
-acknowledgement got lost with a killed process comes again.
+acknowledgement got lost with a killed process comes again. What came while this device was sending comes first.
 Exit status: 0 all of --count came, 1 an error, 2 wrong flags, 3 they did not come in time.
 `
 

@@ -23,9 +23,10 @@ const sendHelp = `Usage: trunkline send --user ME --to YOU [flags] TEXT...
        trunkline send --user ME --to YOU [flags] -        (the text comes from standard input)
 
 Sends one message and waits for its tick. Prints one line of JSON: id, from, to, text (or data, base64, for what is
-not UTF-8), tick (waiting, server, delivered or read: how far it came) and ts (unix seconds).
+not UTF-8), tick (waiting, server, delivered or read: how far it came; or rejected) and ts (unix seconds).
 Exit status: 0 the tick came, 1 rejected or another error, 2 wrong flags, 3 the tick did not come in time. A message that
-was not taken by the server stays in the outbox and leaves with the next command of this device.
+was not taken by the server stays in the outbox and leaves with the next command of this device. Messages that arrive
+meanwhile are kept beside it; the next recv or chat of this device shows them.
 `
 
 // sendTimeout is the default of send --timeout.
@@ -143,7 +144,7 @@ func (o *sendOptions) readText(stdin io.Reader) error {
 
 // run sends and waits.
 func (o *sendOptions) run(ctx context.Context, state client.State, stdout, stderr io.Writer) int {
-	c, err := client.Dial(ctx, o.server, o.options(state)...)
+	c, err := client.Dial(ctx, o.server, append(o.options(state), client.WithInbox())...)
 	if err != nil {
 		if code := interrupted(ctx, "send", fmt.Sprintf("no login at %s within %v; nothing was sent", o.server, o.timeout), stderr); code != exitOK {
 			return code
@@ -165,52 +166,78 @@ func (o *sendOptions) run(ctx context.Context, state client.State, stdout, stder
 		return exitOK
 	}
 	if errors.Is(err, ctx.Err()) {
-		return interrupted(ctx, "send", o.explain(reached.level), stderr)
+		return interrupted(ctx, "send", o.explain(reached), stderr)
 	}
 	return failed("send", err, stderr)
 }
 
 // sendResult is how far the message came, and when.
 type sendResult struct {
-	level client.TickLevel
-	at    time.Time
+	level    client.TickLevel
+	at       time.Time
+	final    bool // it can't be rejected any more
+	rejected bool
 }
 
 // await follows the message until the tick that is waited for. Errors: a rejection's code, what ended the client, ctx's.
+//
+// A first tick says that the server has decided: the message is on its way, or a rejection waits in this device's mailbox. So
+// the first tick counts when all that was in the mailbox then has come. A later tick needs no such question.
 func (o *sendOptions) await(ctx context.Context, c *client.Client, id uint64) (sendResult, error) {
 	r := sendResult{at: time.Now()}
-	for r.level < client.TickLevel(o.wait) {
+	asked := uint64(0) // the number of the CatchUp behind the first tick
+	for r.level < client.TickLevel(o.wait) || !r.final {
+		var ev client.Event
+		open := true
 		select {
-		case ev, open := <-c.Events():
-			if !open {
-				return r, c.Err()
-			}
-			switch ev := ev.(type) {
-			case client.Tick:
-				mine := ev.Peer == uint64(o.to) || ev.Level == client.TickServer
-				if mine && ev.First <= id && id <= ev.Last && ev.Level > r.level {
-					r = sendResult{level: ev.Level, at: ev.Time}
-				}
-			case client.Rejected:
-				if ev.ID == id {
-					return r, fmt.Errorf("message %d rejected: %w", id, &client.ServerError{Code: ev.Code})
-				}
-			}
+		case ev, open = <-c.Events():
 		case <-ctx.Done():
 			return r, ctx.Err()
+		}
+		if !open {
+			return r, c.Err()
+		}
+		switch ev := ev.(type) {
+		case client.Tick:
+			o.tick(&r, &ev, id)
+		case client.CaughtUp:
+			r.final = r.final || asked != 0 && ev.No >= asked
+		case client.Rejected:
+			if ev.ID == id {
+				r.rejected = true
+				return r, fmt.Errorf("message %d rejected: %w", id, &client.ServerError{Code: ev.Code})
+			}
+		}
+		if r.level == client.TickServer && asked == 0 {
+			var err error
+			if asked, err = c.CatchUp(); err != nil {
+				return r, err
+			}
 		}
 	}
 	return r, nil
 }
 
+// tick takes what ev says of the message.
+func (o *sendOptions) tick(r *sendResult, ev *client.Tick, id uint64) {
+	mine := ev.Peer == uint64(o.to) || ev.Level == client.TickServer
+	if !mine || id < ev.First || ev.Last < id || ev.Level <= r.level {
+		return
+	}
+	r.level, r.at = ev.Level, ev.Time
+	r.final = r.final || r.level > client.TickServer
+}
+
 // explain says where a message is whose tick did not come in time.
-func (o *sendOptions) explain(reached client.TickLevel) string {
+func (o *sendOptions) explain(r sendResult) string {
 	where := "the message stays in the outbox and leaves with the next command of this device"
-	switch reached {
-	case client.TickServer:
-		where = fmt.Sprintf("the server keeps the message for %d", o.to)
-	case client.TickDelivered:
+	switch {
+	case r.level >= client.TickDelivered:
 		where = fmt.Sprintf("%d has the message", o.to)
+	case r.final:
+		where = fmt.Sprintf("the server keeps the message for %d", o.to)
+	case r.level == client.TickServer:
+		return fmt.Sprintf("the server took the message, but more waits for %d than came within %v, maybe a rejection; trunkline recv takes it", o.user, o.timeout)
 	}
 	return fmt.Sprintf("not %s within %v; %s", &o.wait, o.timeout, where)
 }
@@ -226,6 +253,9 @@ func (o *sendOptions) print(w io.Writer, id uint64, r sendResult) error {
 		Tick string  `json:"tick"`
 		TS   int64   `json:"ts"`
 	}{ID: id, From: uint64(o.user), To: uint64(o.to), Tick: r.level.String(), TS: r.at.Unix()}
+	if r.rejected {
+		line.Tick = "rejected"
+	}
 	line.Text, line.Data = textOrData(o.text)
 	return printJSON(w, line)
 }
