@@ -70,6 +70,7 @@ func (c *Client) commitOnce() {
 		j.done = no
 		j.since = c.cfg.now()
 		c.up.durable = max(c.up.durable, change.Marks.NextCseq-1)
+		c.up.kept = change.Marks.Ticked
 		c.durableLast, c.durableIncarnation = change.Marks.LastSeq, change.Marks.Incarnation
 	}
 	change.reset()

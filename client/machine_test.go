@@ -58,6 +58,41 @@ func TestUplinkKeepsItsNumbers(t *testing.T) {
 	}
 }
 
+func TestNothingIsSentFarAboveTheTickThatIsKept(t *testing.T) {
+	now := time.Unix(1_700_000_000, 0)
+	u := newUplink(Marks{}, make([]Entry, 130))
+	for i := range u.entries {
+		u.entries[i].Cseq = uint64(i + 1)
+	}
+	u.begin(InFlightMax, 1<<20)
+	sendAll := func() (last uint64) {
+		for {
+			e, ok := u.take(now)
+			if !ok {
+				return last
+			}
+			last = e.Cseq
+		}
+	}
+	if last := sendAll(); last != 64 {
+		t.Fatalf("sent up to %d at first", last)
+	}
+	if _, _, ok := u.tick(64); !ok || !u.waitsForState() {
+		t.Fatal("the tick was not taken, or there is no word of State")
+	}
+	if last := sendAll(); last != 0 {
+		t.Errorf("sent up to %d while State has no tick: after a crash 1 would be more than 64 below it", last)
+	}
+	u.kept = 40
+	if last := sendAll(); last != 104 {
+		t.Errorf("sent up to %d with a tick of 40 kept", last)
+	}
+	u.kept = 64
+	if last := sendAll(); last != 128 || u.waitsForState() != true {
+		t.Errorf("sent up to %d with a tick of 64 kept", last)
+	}
+}
+
 func TestOutboxBytesAreBounded(t *testing.T) {
 	u := newUplink(Marks{}, nil)
 	u.bytes = OutboxBytesMax - 10

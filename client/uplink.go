@@ -16,6 +16,7 @@ import (
 type uplink struct {
 	entries  []Entry
 	ticked   uint64 // the first tick covers all up to here
+	kept     uint64 // the tick that State has, at or below ticked: after a crash everything above is sent again
 	durable  uint64 // State has all up to here; nothing above is sent, or a crash could give its number to another message
 	next     uint64 // the next to write on this connection
 	written  uint64 // the highest ever written by this process: what lies above may still be changed
@@ -30,7 +31,7 @@ type uplink struct {
 
 // newUplink continues with what a State held.
 func newUplink(m Marks, outbox []Entry) uplink {
-	u := uplink{entries: outbox, ticked: m.Ticked, next: m.Ticked + 1, windowEntries: 1}
+	u := uplink{entries: outbox, ticked: m.Ticked, kept: m.Ticked, next: m.Ticked + 1, windowEntries: 1}
 	for i := range outbox {
 		u.bytes += len(outbox[i].Payload)
 	}
@@ -129,9 +130,14 @@ func (u *uplink) rewind(next uint64) {
 	}
 }
 
+// waitsForState says that the next entry is too far above the tick that State has. A crash now would send everything above
+// that again, and receivers know ids one by one only in the newest InFlightMax of a stream: what was sent beyond would make
+// them take a message for a duplicate that they had never seen, if the server loses its data too.
+func (u *uplink) waitsForState() bool { return u.next <= u.durable && u.next > u.kept+InFlightMax }
+
 // take returns the next entry that may be sent now and counts it as in flight.
 func (u *uplink) take(now time.Time) (Entry, bool) {
-	if u.next > u.durable || now.Before(u.refusedUntil) {
+	if u.next > u.durable || u.waitsForState() || now.Before(u.refusedUntil) {
 		return Entry{}, false
 	}
 	e := u.entries[u.next-u.ticked-1]

@@ -171,6 +171,9 @@ func (w *writer) appendOutbox(l *link, now time.Time) {
 		}
 		e, ok := c.up.take(now)
 		if !ok {
+			if c.up.waitsForState() && c.up.kept < c.up.ticked {
+				c.journal.urgent = true // the tick that makes room is staged
+			}
 			return
 		}
 		b, parts, err := appendEntryFrame(w.buf, &e, w.parts)
