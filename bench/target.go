@@ -205,7 +205,7 @@ func (s *target) usage(ctx context.Context) (usage, error) {
 }
 
 // settled asks the server to collect its garbage and waits until its memory stands still, again and again until two
-// rounds agree (a server that is not our own gets a fixed number of rounds): the runtime gives freed pages back by and by, in the background, and pauses for seconds in between.
+// rounds agree (a server that is not our own gets a fixed number of rounds).
 func (s *target) settled(ctx context.Context) (usage, bool, error) {
 	var last int64
 	deadline := time.Now().Add(settleTimeout)
@@ -224,18 +224,37 @@ func (s *target) settled(ctx context.Context) (usage, bool, error) {
 	}
 }
 
-// collectPath makes the server collect its garbage. As text: the compressed form would leave megabytes of new garbage.
-const collectPath = "/debug/pprof/heap?gc=1&debug=1"
+// collectPath makes the server collect its garbage and give free memory back; the header is what it asks for.
+const (
+	collectPath   = "/collect"
+	collectHeader = "X-Trunkline-Admin"
+)
+
+// collect posts to collectPath.
+func (s *target) collect(ctx context.Context) error {
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.admin+collectPath, nil)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrServer, err)
+	}
+	req.Header.Set(collectHeader, "1")
+	resp, err := s.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrServer, err)
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusNoContent {
+		return fmt.Errorf("%w: %s%s: status %s", ErrServer, s.admin, collectPath, resp.Status)
+	}
+	return nil
+}
 
 // collected is one round of settled.
 func (s *target) collected(ctx context.Context) (bytes int64, steady bool, err error) {
 	if s.admin == "" {
 		return 0, false, errUnmeasured
 	}
-	for range 2 { // the second collects what the first one's finalizers let go of
-		if _, err := s.get(ctx, collectPath); err != nil {
-			return 0, false, err
-		}
+	if err := s.collect(ctx); err != nil {
+		return 0, false, err
 	}
 	if s.own == nil {
 		return s.lookOnce(ctx)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/pprof"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -62,6 +63,7 @@ func (s *Server) adminHandler() http.Handler {
 	mux.HandleFunc("GET /{$}", serveIndex)
 	mux.HandleFunc("GET /healthz", s.serveHealth)
 	mux.HandleFunc("GET /status", s.serveStatus)
+	mux.HandleFunc("POST /collect", s.serveCollect)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(newRegistry(s), promhttp.HandlerOpts{MaxRequestsInFlight: AdminConnectionsMax}))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
@@ -117,6 +119,24 @@ func (s *Server) serveStatus(w http.ResponseWriter, _ *http.Request) {
 	enc.SetIndent("", "  ")
 	_ = enc.Encode(s.Status()) // the peer may be gone
 }
+
+// serveCollect collects garbage and gives free memory back to the system, twice: finalizers run in between. It answers when that
+// is done. The loops go on meanwhile; it costs some milliseconds of a core. A second request waits for the first.
+// The header keeps pages in a browser on this machine from asking: they may send no such header to another site.
+func (s *Server) serveCollect(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get(collectHeader) == "" {
+		http.Error(w, "set the header "+collectHeader+": 1", http.StatusForbidden)
+		return
+	}
+	s.collecting.Lock()
+	defer s.collecting.Unlock()
+	debug.FreeOSMemory()
+	debug.FreeOSMemory()
+	w.WriteHeader(http.StatusNoContent)
+}
+
+// collectHeader must be set on POST /collect.
+const collectHeader = "X-Trunkline-Admin"
 
 // limitedListener accepts while fewer than its limit are open; the others wait in the kernel's backlog.
 type limitedListener struct {

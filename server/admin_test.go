@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"runtime"
 	"sort"
 	"strings"
 	"testing"
@@ -54,6 +55,44 @@ func TestAdminPagesAnswer(t *testing.T) {
 		if code != row.code || !strings.Contains(body, row.want) {
 			t.Errorf("%s: %d, want %d with %q in it", row.path, code, row.code, row.want)
 		}
+	}
+}
+
+func TestCollectFreesMemoryForWhoSetsTheHeader(t *testing.T) {
+	noLeaks(t)
+	r := start(t, nil)
+	url := "http://" + r.AdminAddr().String() + "/collect"
+	collect := func(method, header string) int {
+		t.Helper()
+		req, err := http.NewRequest(method, url, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if header != "" {
+			req.Header.Set(header, "1")
+		}
+		resp, err := http.DefaultTransport.RoundTrip(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	cycles := func() uint32 {
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		return m.NumForcedGC
+	}
+	before := cycles()
+	if code := collect("POST", ""); code != 403 || cycles() != before {
+		t.Errorf("without the header: %d, %d forced collections", code, cycles()-before)
+	}
+	if code := collect("GET", collectHeader); code != 405 || cycles() != before {
+		t.Errorf("GET: %d, %d forced collections", code, cycles()-before)
+	}
+	if code := collect("POST", collectHeader); code != 204 || cycles() != before+2 {
+		t.Errorf("POST: %d, %d forced collections", code, cycles()-before)
 	}
 }
 

@@ -27,6 +27,8 @@ type Server struct {
 	panics   *panicCounter
 	admin    *admin // nil when off
 
+	collecting sync.Mutex // one POST /collect at a time; locked under nothing else
+
 	draining atomic.Bool
 	running  atomic.Bool
 	rates    atomic.Pointer[Rates]
