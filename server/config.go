@@ -174,6 +174,9 @@ func checkInt(key string, v, low, high int) error {
 }
 
 func checkDuration(key string, v Duration, low, high time.Duration) error {
+	if v > 0 && time.Duration(v) < time.Microsecond { // a bare number in the file: nobody means nanoseconds
+		return &ConfigError{key, fmt.Sprintf("%d has no unit: write \"%ds\"", v, v)}
+	}
 	if time.Duration(v) < low || time.Duration(v) > high {
 		return &ConfigError{key, fmt.Sprintf("%s is not between %s and %s", v, Duration(low), Duration(high))}
 	}
