@@ -160,7 +160,7 @@ func TestDuplicatesAreDroppedAndSettled(t *testing.T) {
 	})
 }
 
-func TestAcksOfABurstBecomeOneFrameAndNeverCoverWhatIsNotKept(t *testing.T) {
+func TestAcksAreCumulativeAndNeverCoverWhatIsNotKept(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		c, p, _ := f.connect(welcome(0))
@@ -309,6 +309,7 @@ func TestAClientThatWasSentAwayStillReadsItsTicks(t *testing.T) {
 		send(t, c, "a")
 		p.expectSend(1)
 		p.write(codec.AppendGoAway(nil, &codec.GoAway{Code: codec.CodeDraining, RetryAfterMs: 1000}))
+		synctest.Wait() // the client has read it
 		send(t, c, "b") // waits for the next connection
 		p.quiet(time.Second)
 		start := time.Now()
