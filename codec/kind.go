@@ -13,6 +13,7 @@ const (
 	KindError     Kind = 0x06
 	KindGoAway    Kind = 0x07
 	KindState     Kind = 0x08
+	KindTicket    Kind = 0x09
 	KindSend      Kind = 0x10
 	KindDeliver   Kind = 0x11
 	KindAck       Kind = 0x12
@@ -67,6 +68,8 @@ const (
 	CodeGenerationStale ErrorCode = 69 // this device has been registered again since
 	CodeNotAuthorized   ErrorCode = 70
 	CodeAckInvalid      ErrorCode = 71 // an ACK above what was delivered
+	CodeNotRegistered   ErrorCode = 72 // the device is not known, or has another key: a token registers it
+	CodeTokenRefused    ErrorCode = 73 // the registration token is forged, expired, used, or for somebody else
 
 	// From 96: come back after retry-after, or with backoff.
 	CodeDraining     ErrorCode = 96 // GOAWAY: the server is going down
@@ -75,7 +78,9 @@ const (
 	CodeSlowConsumer ErrorCode = 99  // outbound cap reached
 	CodeAckTimeout   ErrorCode = 100 // nothing acknowledged for too long
 	CodeCrashed      ErrorCode = 101 // the session's step panicked
-	CodeBusy         ErrorCode = 102 // connection limit
+	CodeBusy         ErrorCode = 102 // connection limit, or more handshakes than there is time for
+	CodeTicket       ErrorCode = 103 // in a refusal flight: the ticket can't be used, a contact flight may follow at once
+	CodeSessionLimit ErrorCode = 104 // too many devices of the user are connected
 )
 
 // Known says whether this version has a name for the kind.
@@ -121,6 +126,8 @@ var codeNames = [...]string{
 	CodeGenerationStale: "generation_stale",
 	CodeNotAuthorized:   "not_authorized",
 	CodeAckInvalid:      "ack_invalid",
+	CodeNotRegistered:   "not_registered",
+	CodeTokenRefused:    "token_refused",
 	CodeDraining:        "draining",
 	CodeLoginTimeout:    "login_timeout",
 	CodeIdle:            "idle",
@@ -128,6 +135,8 @@ var codeNames = [...]string{
 	CodeAckTimeout:      "ack_timeout",
 	CodeCrashed:         "crashed",
 	CodeBusy:            "busy",
+	CodeTicket:          "ticket_refused",
+	CodeSessionLimit:    "session_limit",
 }
 
 // String is the kind's name in docs/protocol.md; empty for a kind without one.
@@ -147,6 +156,7 @@ var kindNames = [...]string{
 	KindError:     "ERROR",
 	KindGoAway:    "GOAWAY",
 	KindState:     "STATE",
+	KindTicket:    "TICKET",
 	KindSend:      "SEND",
 	KindDeliver:   "DELIVER",
 	KindAck:       "ACK",

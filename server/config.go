@@ -27,6 +27,7 @@ type Config struct {
 	ReusePort      bool   `toml:"reuseport"`       // one listening socket for each loop
 	Data           string `toml:"data"`            // directory for what is kept: the hash seed and a lock; "" keeps nothing
 	MaxConnections int    `toml:"max-connections"` // default: what the descriptor limit allows
+	Keys           string `toml:"keys"`            // directory of operator and server keys; "": below Data, or in memory without one
 	Registration   string `toml:"registration"`    // "open"
 	Transport      string `toml:"transport"`       // "plain"
 
@@ -40,6 +41,22 @@ type Config struct {
 	Users          int   `toml:"users"`           // of the process
 	StoreBytes     Bytes `toml:"store-bytes"`     // of the process
 	Subscriptions  int   `toml:"subscriptions"`   // of one session
+
+	AddressConnections int      `toml:"address-connections"` // open at once from one address (IPv4 /32, IPv6 /64); -1: no limit
+	AddressAccepts     Rate     `toml:"address-accepts"`     // new connections of one address
+	AddressHandshakes  Rate     `toml:"address-handshakes"`  // handshakes of one address
+	Accepts            Rate     `toml:"accepts"`             // new connections of the process
+	Handshakes         Rate     `toml:"handshakes"`          // handshakes of the process
+	HandshakeShare     int      `toml:"handshake-share"`     // percent of a loop's time that handshakes may take, 1 to 90
+	Exempt             string   `toml:"exempt"`              // prefixes without address limits: "10.0.0.0/8,::1/128"
+	ProxyListen        string   `toml:"proxy-listen"`        // where load balancers connect with PROXY protocol v2; "" for none
+	ProxyFrom          string   `toml:"proxy-from"`          // prefixes that may connect there
+	UserSessions       int      `toml:"user-sessions"`       // devices of one user that may be connected at once
+	Messages           Rate     `toml:"messages"`            // SENDs of one device
+	Controls           Rate     `toml:"controls"`            // other stanzas of one session
+	Conversations      Rate     `toml:"conversations"`       // first messages of one device to users it has not talked to lately
+	TicketRotation     Duration `toml:"ticket-rotation"`     // a ticket can be used for one to two of these
+	SessionExpiry      Duration `toml:"session-expiry"`      // an empty mailbox whose device stays away is dropped from memory
 
 	LogLevel  string `toml:"log-level"`  // "debug", "info", "warn", "error"
 	LogFormat string `toml:"log-format"` // "text", "json"
@@ -84,6 +101,7 @@ func (c Config) withDefaults() Config {
 	orInt(&c.Users, UsersDefault)
 	orBytes(&c.StoreBytes, StoreBytesDefault)
 	orInt(&c.Subscriptions, SubscriptionsDefault)
+	c = c.withAdmissionDefaults()
 	orString(&c.LogLevel, "info")
 	orString(&c.LogFormat, "text")
 	orInt(&c.GCPercent, GCPercentDefault)
@@ -117,6 +135,7 @@ func (c Config) ValidateGiven() error {
 		func() error { return checkInt("users", c.Users, 1, 1<<31-1) },
 		func() error { return checkInt("store-bytes", int(c.StoreBytes), 1<<10, 1<<50) },
 		func() error { return checkInt("subscriptions", c.Subscriptions, 1, 1<<16) },
+		c.checkAdmission,
 		func() error { return checkWord("log-level", c.LogLevel, "debug", "info", "warn", "error") },
 		func() error { return checkWord("log-format", c.LogFormat, "text", "json") },
 		func() error { return checkInt("gc-percent", c.GCPercent, 5, 1_000) },

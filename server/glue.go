@@ -14,6 +14,7 @@ import (
 const (
 	askStats = 1 // fill loopHandler.asked
 	askDrain = 2 // u32 retry-after in milliseconds, big-endian
+	askLogin = 3 // a loginAnswer
 )
 
 // loopHandler is one loop's share of the server: it hands the loop's events to the loop's shard, and the shard's wishes to

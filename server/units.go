@@ -73,3 +73,42 @@ func (n *Bytes) UnmarshalText(b []byte) error {
 	*n = Bytes(v * size)
 	return nil
 }
+
+// Rate bounds how often something may happen: Burst at once, and PerSecond in the long run. Flags and the configuration
+// file write it as "100/1000", or "none" for no limit. The zero Rate is a default.
+type Rate struct {
+	PerSecond int
+	Burst     int
+	None      bool
+}
+
+// MarshalText writes the text form.
+func (r Rate) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// String is the text form.
+func (r Rate) String() string {
+	if r.None {
+		return "none"
+	}
+	return strconv.Itoa(r.PerSecond) + "/" + strconv.Itoa(r.Burst)
+}
+
+// UnmarshalText takes "100/1000", "100" (as much at once as in a second) and "none".
+func (r *Rate) UnmarshalText(b []byte) error {
+	text := strings.TrimSpace(string(b))
+	if text == "none" {
+		*r = Rate{None: true}
+		return nil
+	}
+	per, burst, both := strings.Cut(text, "/")
+	if !both {
+		burst = per
+	}
+	p, err := strconv.Atoi(per)
+	n, err2 := strconv.Atoi(burst)
+	if err != nil || err2 != nil || p < 0 || n < 0 {
+		return fmt.Errorf("%q is not a rate like 100/1000 (a second / at once) or none", b)
+	}
+	*r = Rate{PerSecond: p, Burst: n}
+	return nil
+}

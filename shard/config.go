@@ -20,6 +20,19 @@ type Config struct {
 	UsersMax          int   // of this loop
 	StoreBytesMax     int64 // of this loop; over it intake stops
 	SubscriptionsMax  int   // of a session
+
+	Proven          bool  // a HELLO needs an Identity
+	UserSessionsMax int   // devices of one user that may be attached at once; 0: DevicesMax
+	MailboxIdleMs   int64 // an empty mailbox whose device stays away for so long is dropped; 0: never
+	Messages        Rate  // SENDs of one device
+	Controls        Rate  // other stanzas of one session
+	Conversations   Rate  // first messages of one device to users it has not exchanged messages with lately
+}
+
+// Rate bounds how often something may happen: Burst at once, PerSecond in the long run. The zero Rate is no limit.
+type Rate struct {
+	PerSecond int
+	Burst     int
 }
 
 // withDefaults fills the zero fields and refuses what can't work: a wrong Config is a fault of the program.

@@ -43,10 +43,31 @@ func serveFlags(cfg *server.Config, opts *serveOptions) *flag.FlagSet {
 	fs.IntVar(&cfg.Users, "users", cfg.Users, "most users known to the server")
 	fs.TextVar(&cfg.StoreBytes, "store-bytes", cfg.StoreBytes, "most bytes waiting for all devices")
 	fs.IntVar(&cfg.Subscriptions, "subscriptions", cfg.Subscriptions, "most presence subscriptions of one session")
+	admissionFlags(fs, cfg)
 	fs.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug, info, warn or error")
 	fs.StringVar(&cfg.LogFormat, "log-format", cfg.LogFormat, "text or json")
 	fs.IntVar(&cfg.GCPercent, "gc-percent", cfg.GCPercent, "heap growth between collections, in percent; GOGC wins over it")
 	return fs
+}
+
+// admissionFlags are the settings that keep strangers in check.
+func admissionFlags(fs *flag.FlagSet, cfg *server.Config) {
+	fs.StringVar(&cfg.Keys, "keys", cfg.Keys, "`directory` of operator and server keys; the default is DATA/keys")
+	fs.IntVar(&cfg.AddressConnections, "address-connections", cfg.AddressConnections, "most open connections of one address; -1 for no limit")
+	fs.TextVar(&cfg.AddressAccepts, "address-accepts", cfg.AddressAccepts, "new connections of one address: a second/at once, or none")
+	fs.TextVar(&cfg.AddressHandshakes, "address-handshakes", cfg.AddressHandshakes, "handshakes of one address: a second/at once, or none")
+	fs.TextVar(&cfg.Accepts, "accepts", cfg.Accepts, "new connections of all: a second/at once, or none")
+	fs.TextVar(&cfg.Handshakes, "handshakes", cfg.Handshakes, "handshakes of all: a second/at once, or none")
+	fs.IntVar(&cfg.HandshakeShare, "handshake-share", cfg.HandshakeShare, "`percent` of a loop's time for handshakes")
+	fs.StringVar(&cfg.Exempt, "exempt", cfg.Exempt, "`prefixes` without address limits, such as 10.0.0.0/8,::1/128")
+	fs.StringVar(&cfg.ProxyListen, "proxy-listen", cfg.ProxyListen, "`address` for load balancers that speak PROXY protocol v2")
+	fs.StringVar(&cfg.ProxyFrom, "proxy-from", cfg.ProxyFrom, "`prefixes` that may connect to --proxy-listen")
+	fs.IntVar(&cfg.UserSessions, "user-sessions", cfg.UserSessions, "most devices of one user connected at once")
+	fs.TextVar(&cfg.Messages, "messages", cfg.Messages, "messages of one device: a second/at once, or none")
+	fs.TextVar(&cfg.Controls, "controls", cfg.Controls, "other stanzas of one session: a second/at once, or none")
+	fs.TextVar(&cfg.Conversations, "conversations", cfg.Conversations, "first messages of one device to others: a second/at once, or none")
+	fs.TextVar(&cfg.TicketRotation, "ticket-rotation", cfg.TicketRotation, "how often the key of resume tickets changes")
+	fs.TextVar(&cfg.SessionExpiry, "session-expiry", cfg.SessionExpiry, "when the empty mailbox of an absent device leaves memory")
 }
 
 // parseServe settles the configuration: defaults, then the file of --config, then flags. flag.ErrHelp asks for help.
@@ -125,6 +146,8 @@ func kindOf(f *flag.Flag) kind {
 	switch v.Get().(type) {
 	case *server.Duration, time.Duration:
 		return kind{"time", "a time like 10s or 4m"}
+	case *server.Rate:
+		return kind{"rate", "a rate like 100/1000 or none"}
 	case *server.Bytes:
 		return kind{"size", "a size like 4096, 64KiB or 1GiB"}
 	case int:

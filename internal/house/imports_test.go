@@ -11,15 +11,16 @@ import (
 // edges is the whole import graph of the project outside tests: package -> packages of ours it may import.
 // The bottom packages import nothing but internal/slab.
 var edges = map[string][]string{
-	"cmd/trunkline": {"server", "client", "tuning", "bench", "codec"}, // codec: the names of codes in messages
-	"server":        {"shard", "store", "codec", "netpoll", "tuning"},
+	"cmd/trunkline": {"server", "client", "tuning", "bench", "codec", "codec/secure"}, // codec: the names of codes; secure: the text of keys and tokens
+	"server":        {"shard", "store", "codec", "codec/secure", "netpoll", "tuning"},
 	"shard":         {"store", "codec", "internal/slab"},
 	"store":         {"internal/slab"},
 	"netpoll":       {"internal/slab"},
 	"codec":         {},
+	"codec/secure":  {},
 	"tuning":        {},
-	"client":        {"codec"},
-	"bench":         {"client", "codec", "netpoll", "tuning"},
+	"client":        {"codec", "codec/secure"},
+	"bench":         {"client", "codec", "codec/secure", "netpoll", "tuning"},
 	"internal/slab": {},
 	// Imported by tests only (checked below); what they import themselves is free but for what must stay above them.
 	"internal/testkit":   {"shard", "store", "codec", "netpoll", "internal/slab"},
@@ -36,7 +37,12 @@ var fences = map[string][]string{
 	"github.com/panjf2000/gnet/v2":        {"netpoll"},
 	"golang.org/x/sys":                    {"netpoll", "tuning", "bench"}, // bench: the bare echo it compares with
 	"github.com/tidwall/btree":            {"store"},
-	"github.com/cespare/xxhash/v2":        {"shard"},
+	"github.com/cespare/xxhash/v2":        {"shard", "server"}, // server: the seeded table of addresses
+	"github.com/cockroachdb/pebble/v2":    {"store"},
+	"github.com/flynn/noise":              {"codec/secure"},
+	"golang.org/x/crypto":                 {"codec/secure"},
+	"github.com/pires/go-proxyproto":      {"server"},
+	"gonum.org/v1/plot":                   {"bench"},
 	"github.com/prometheus/client_golang": {"server"},
 	"github.com/pelletier/go-toml/v2":     {"server"},
 	"github.com/HdrHistogram":             {"bench"},
@@ -46,8 +52,9 @@ var fences = map[string][]string{
 
 // barred says which standard packages a pure package must not import.
 var barred = map[string][]string{
-	"shard": {"net", "os", "time", "sync", "math/rand", "math/rand/v2", "net/http", "syscall"},
-	"codec": {"net", "os", "time", "math/rand", "math/rand/v2", "net/http", "syscall"},
+	"shard":        {"net", "os", "time", "sync", "math/rand", "math/rand/v2", "net/http", "syscall"},
+	"codec":        {"net", "os", "time", "math/rand", "math/rand/v2", "net/http", "syscall"},
+	"codec/secure": {"net", "os", "time", "math/rand", "math/rand/v2", "net/http", "syscall"},
 }
 
 func TestImportsFollowTheTable(t *testing.T) {
