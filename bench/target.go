@@ -79,7 +79,8 @@ func startServer(ctx context.Context, self string, args []string, connections in
 	if s.data, err = os.MkdirTemp("", "trunkline-bench-"); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrServer, err)
 	}
-	all := append([]string{"serve", "--listen", s.addr, "--admin", s.admin, "--data", s.data, "--log-level", "warn"}, args...)
+	all := append([]string{"serve", "--listen", s.addr, "--admin", s.admin, "--data", s.data, "--log-level", "warn",
+		"--transport", "plain", "--registration", "open"}, args...) // what the sessions of a run speak
 	s.own = exec.CommandContext(ctx, self, all...)
 	s.own.Stdout, s.own.Stderr, s.own.SysProcAttr = s.tail, s.tail, ownGroup()
 	if err := s.own.Start(); err != nil {

@@ -126,7 +126,7 @@ func silentClients(addr string, n int, in *bufio.Reader) error {
 
 // exhaustedServer serves with room for only so many more descriptors than it starts with.
 func exhaustedServer(spare int, in *bufio.Reader) error {
-	s, err := New(Config{Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Loops: 2, DrainTimeout: Duration(100 * time.Millisecond)})
+	s, err := New(plainConfig(Config{Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Loops: 2, DrainTimeout: Duration(100 * time.Millisecond)}))
 	if err != nil {
 		return err
 	}

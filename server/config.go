@@ -28,8 +28,8 @@ type Config struct {
 	Data           string `toml:"data"`            // directory for what is kept: the hash seed and a lock; "" keeps nothing
 	MaxConnections int    `toml:"max-connections"` // default: what the descriptor limit allows
 	Keys           string `toml:"keys"`            // directory of operator and server keys; "": below Data, or in memory without one
-	Registration   string `toml:"registration"`    // "open"
-	Transport      string `toml:"transport"`       // "plain"
+	Registration   string `toml:"registration"`    // "token": a new device shows a token; "open": anybody as anybody
+	Transport      string `toml:"transport"`       // "noise": encrypted; "plain"
 
 	Keepalive    Duration `toml:"keepalive"`
 	LoginTimeout Duration `toml:"login-timeout"`
@@ -80,6 +80,14 @@ const (
 	PlaceAccept = "accept"
 )
 
+// The values of Config.Transport and Config.Registration.
+const (
+	TransportNoise    = "noise"
+	TransportPlain    = "plain"
+	RegistrationToken = "token"
+	RegistrationOpen  = "open"
+)
+
 // DefaultConfig is what `trunkline serve` without flags runs with.
 func DefaultConfig() Config { return Config{}.withDefaults() }
 
@@ -90,8 +98,8 @@ func (c Config) withDefaults() Config {
 	orInt(&c.Loops, min(runtime.GOMAXPROCS(0), LoopsMax))
 	orString(&c.Poller, netpoll.PollerNative)
 	orString(&c.Place, PlaceHome)
-	orString(&c.Registration, "open")
-	orString(&c.Transport, "plain")
+	orString(&c.Registration, RegistrationOpen)
+	orString(&c.Transport, TransportPlain)
 	orDuration(&c.Keepalive, KeepaliveDefault)
 	orDuration(&c.LoginTimeout, LoginTimeoutDefault)
 	orDuration(&c.AckTimeout, AckTimeoutDefault)
@@ -124,8 +132,8 @@ func (c Config) ValidateGiven() error {
 		func() error { return checkWord("poller", c.Poller, netpoll.PollerNative, netpoll.PollerGnet) },
 		func() error { return checkWord("place", c.Place, PlaceHome, PlaceAccept) },
 		func() error { return checkInt("max-connections", c.MaxConnections, 0, ConnectionsMax) },
-		func() error { return checkServed("registration", c.Registration, "open") },
-		func() error { return checkServed("transport", c.Transport, "plain") },
+		func() error { return checkWord("transport", c.Transport, TransportNoise, TransportPlain) },
+		c.checkRegistration,
 		func() error { return checkDuration("keepalive", c.Keepalive, KeepaliveMin, KeepaliveMax) },
 		func() error { return checkDuration("login-timeout", c.LoginTimeout, time.Millisecond, DurationMax) },
 		func() error { return checkDuration("ack-timeout", c.AckTimeout, time.Millisecond, DurationMax) },
@@ -164,6 +172,18 @@ func (c Config) checkAdmin() error {
 	}
 	return &ConfigError{"admin", fmt.Sprintf("%s is not a loopback address; "+
 		"anybody who reaches it can read profiles: give --admin-public if that is meant", c.Admin)}
+}
+
+// checkRegistration refuses a promise that can't be kept: on the plain transport nobody proves who they are, with or without a token.
+func (c Config) checkRegistration() error {
+	if err := checkWord("registration", c.Registration, RegistrationToken, RegistrationOpen); err != nil {
+		return err
+	}
+	if c.Registration == RegistrationToken && c.Transport == TransportPlain {
+		return &ConfigError{"registration", fmt.Sprintf("%s needs --transport=%s: the %s transport proves no identity, so --registration=%s is all it can have",
+			RegistrationToken, TransportNoise, TransportPlain, RegistrationOpen)}
+	}
+	return nil
 }
 
 func isLoopback(host string) bool {
@@ -207,14 +227,6 @@ func checkWord(key, v string, words ...string) error {
 		return nil
 	}
 	return &ConfigError{key, fmt.Sprintf("%q is not one of %s", v, strings.Join(words, ", "))}
-}
-
-// checkServed is for settings with one value so far: what is asked for may come, but it must not be assumed to be in force.
-func checkServed(key, v, served string) error {
-	if v != served {
-		return &ConfigError{key, fmt.Sprintf("%q is not served by this version; %q is", v, served)}
-	}
-	return nil
 }
 
 func orString(p *string, v string) {

@@ -39,8 +39,9 @@ func TestEachWrongSettingIsNamedInOneLine(t *testing.T) {
 		{"an unknown poller", func(c *Config) { c.Poller = "select" }, "--poller: \"select\" is not one of native, gnet"},
 		{"an unknown place", func(c *Config) { c.Place = "away" }, "--place: \"away\" is not one of home, accept"},
 		{"a negative number of connections", func(c *Config) { c.MaxConnections = -5 }, "--max-connections: -5 is not between 0 and"},
-		{"closed registration", func(c *Config) { c.Registration = "token" }, "--registration: \"token\" is not served by this version; \"open\" is"},
-		{"an encrypted transport", func(c *Config) { c.Transport = "noise" }, "--transport: \"noise\" is not served by this version; \"plain\" is"},
+		{"an unknown registration", func(c *Config) { c.Registration = "friends" }, "--registration: \"friends\" is not one of token, open"},
+		{"an unknown transport", func(c *Config) { c.Transport = "tls" }, "--transport: \"tls\" is not one of noise, plain"},
+		{"tokens where nobody proves who they are", func(c *Config) { c.Registration, c.Transport = "token", "plain" }, "--registration: token needs --transport=noise: the plain transport proves no identity, so --registration=open is all it can have"},
 		{"a keepalive below a second", func(c *Config) { c.Keepalive = Duration(time.Millisecond) }, "--keepalive: 1ms is not between 1s and 12h"},
 		{"a login timeout of days", func(c *Config) { c.LoginTimeout = Duration(48 * time.Hour) }, "--login-timeout: 48h is not between 1ms and 24h"},
 		{"an acknowledgement timeout of days", func(c *Config) { c.AckTimeout = Duration(48 * time.Hour) }, "--ack-timeout: "},
@@ -65,6 +66,18 @@ func TestEachWrongSettingIsNamedInOneLine(t *testing.T) {
 				t.Errorf("got %q, want %q in one line", err, row.want)
 			}
 		})
+	}
+}
+
+func TestEachTransportHasItsRegistrations(t *testing.T) {
+	for _, c := range []Config{
+		{Transport: TransportPlain, Registration: RegistrationOpen},
+		{Transport: TransportNoise, Registration: RegistrationOpen},
+		{Transport: TransportNoise, Registration: RegistrationToken},
+	} {
+		if err := c.Validate(); err != nil {
+			t.Errorf("%s, %s: %v", c.Transport, c.Registration, err)
+		}
 	}
 }
 

@@ -30,13 +30,19 @@ type running struct {
 	log  *logBuffer
 }
 
+// plainConfig is cfg for tests that speak frames without a handshake: these two settings do not follow the defaults.
+func plainConfig(cfg Config) Config {
+	cfg.Transport, cfg.Registration = TransportPlain, RegistrationOpen
+	return cfg
+}
+
 // start runs a server on free ports; set may change its configuration. It is drained, and must have drained cleanly, when the
 // test ends.
 func start(t testing.TB, set func(*Config)) *running {
 	t.Helper()
 	r := &running{t: t, done: make(chan struct{}), log: &logBuffer{}}
-	cfg := Config{Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Loops: 2, DrainTimeout: Duration(200 * time.Millisecond),
-		Logger: newTestLogger(r.log)}
+	cfg := plainConfig(Config{Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Loops: 2, DrainTimeout: Duration(200 * time.Millisecond),
+		Logger: newTestLogger(r.log)})
 	if set != nil {
 		set(&cfg)
 	}

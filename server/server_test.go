@@ -51,14 +51,14 @@ func TestAPortInUseIsTheSystemsErrorAndLeavesNothingBehind(t *testing.T) {
 	taken := ln.Addr().String()
 	dir := t.TempDir()
 	for _, cfg := range []Config{
-		{Listen: taken, Admin: AdminOff, Data: dir},
-		{Listen: "127.0.0.1:0", Admin: taken, Data: dir},
+		plainConfig(Config{Listen: taken, Admin: AdminOff, Data: dir}),
+		plainConfig(Config{Listen: "127.0.0.1:0", Admin: taken, Data: dir}),
 	} {
 		if _, err := New(cfg); !errors.Is(err, syscall.EADDRINUSE) {
 			t.Errorf("listen %s, admin %s: got %v, want EADDRINUSE", cfg.Listen, cfg.Admin, err)
 		}
 	}
-	s, err := New(Config{Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Data: dir}) // the lock was given back
+	s, err := New(plainConfig(Config{Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Data: dir})) // the lock was given back
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +75,7 @@ func TestAPortInUseIsTheSystemsErrorAndLeavesNothingBehind(t *testing.T) {
 
 func TestAWrongConfigurationIsRefusedBeforeAnythingIsOpened(t *testing.T) {
 	noLeaks(t)
-	if _, err := New(Config{Transport: "noise"}); !errors.Is(err, ErrConfig) {
+	if _, err := New(Config{Transport: "tls"}); !errors.Is(err, ErrConfig) {
 		t.Errorf("got %v", err)
 	}
 }
@@ -84,7 +84,7 @@ func TestASecondServerOnTheSameDataDirectoryIsRefused(t *testing.T) {
 	noLeaks(t)
 	dir := t.TempDir()
 	r := start(t, func(c *Config) { c.Data = dir })
-	if _, err := New(Config{Listen: "127.0.0.1:0", Admin: AdminOff, Data: dir}); !errors.Is(err, ErrDataLocked) {
+	if _, err := New(plainConfig(Config{Listen: "127.0.0.1:0", Admin: AdminOff, Data: dir})); !errors.Is(err, ErrDataLocked) {
 		t.Errorf("got %v, want ErrDataLocked", err)
 	}
 	r.converse(t, 1)

@@ -55,7 +55,7 @@ func (o *deviceOptions) open() (client.State, error) {
 	if folder == "" {
 		var err error
 		if folder, err = stateFolder(); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("%w; --state names a folder for the state", err)
 		}
 	}
 	folder = filepath.Join(folder, fileName(oneName(o.server)))
@@ -72,7 +72,7 @@ func stateFolder() (string, error) {
 	}
 	home, err := os.UserHomeDir()
 	if err != nil {
-		return "", fmt.Errorf("no folder for the state: %w; --state names one", err)
+		return "", fmt.Errorf("no home directory: %w", err)
 	}
 	if runtime.GOOS == "darwin" {
 		return filepath.Join(home, "Library", "Application Support", "trunkline"), nil

@@ -30,10 +30,10 @@ func serveFlags(cfg *server.Config, opts *serveOptions) *flag.FlagSet {
 	fs.StringVar(&cfg.Poller, "poller", cfg.Poller, "what asks the kernel for events: native or gnet")
 	fs.StringVar(&cfg.Place, "place", cfg.Place, "home: connections move to their user's loop; accept: they stay")
 	fs.BoolVar(&cfg.ReusePort, "reuseport", cfg.ReusePort, "one listening socket for each loop")
-	fs.StringVar(&cfg.Data, "data", cfg.Data, "`directory` for what is kept (hash seed, lock); empty keeps nothing")
+	fs.StringVar(&cfg.Data, "data", cfg.Data, "`directory` for what is kept; the default is in your home directory; \"off\" keeps nothing")
 	fs.IntVar(&cfg.MaxConnections, "max-connections", cfg.MaxConnections, "most open connections; 0 for what the descriptor limit allows")
-	fs.StringVar(&cfg.Registration, "registration", cfg.Registration, "who may log in: open (anybody as anybody)")
-	fs.StringVar(&cfg.Transport, "transport", cfg.Transport, "what clients speak: plain (not encrypted)")
+	fs.StringVar(&cfg.Registration, "registration", cfg.Registration, "who may log in: token (a new device shows one), open (anybody)")
+	fs.StringVar(&cfg.Transport, "transport", cfg.Transport, "what clients speak: noise (encrypted), plain (not encrypted)")
 	fs.TextVar(&cfg.Keepalive, "keepalive", cfg.Keepalive, "how often a silent client must say something")
 	fs.TextVar(&cfg.LoginTimeout, "login-timeout", cfg.LoginTimeout, "how long a connection may take to log in")
 	fs.TextVar(&cfg.AckTimeout, "ack-timeout", cfg.AckTimeout, "how long a device may acknowledge nothing")
@@ -86,7 +86,10 @@ func parseServe(args []string) (server.Config, error) {
 			return cfg, err
 		}
 	}
-	return cfg, cfg.ValidateGiven()
+	if err := cfg.ValidateGiven(); err != nil {
+		return cfg, err
+	}
+	return cfg, settleData(&cfg)
 }
 
 // parseFlags takes flags only: a word that is left over is an error.

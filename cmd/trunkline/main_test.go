@@ -39,6 +39,10 @@ func buildAndRun(m *testing.M) int {
 	}
 	defer os.RemoveAll(dir)
 	binary = filepath.Join(dir, "trunkline")
+	if err := os.Setenv("XDG_STATE_HOME", filepath.Join(dir, "state")); err != nil { // nothing here touches the home of who runs it
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
 	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "build: %v\n%s", err, out)
 		return 1
@@ -66,6 +70,11 @@ func runBinary(t *testing.T, args ...string) result {
 		t.Fatal(err)
 	}
 	return result{cmd.ProcessState.ExitCode(), stdout.String(), stderr.String()}
+}
+
+// plainServe begins the command line of a server that keeps nothing and speaks frames without a handshake, whatever the defaults are.
+func plainServe() []string {
+	return []string{"serve", "--data", "off", "--transport", server.TransportPlain, "--registration", server.RegistrationOpen}
 }
 
 // serving is a server process that has printed its banner.
@@ -103,7 +112,7 @@ func (o *output) String() string {
 func serve(t *testing.T, args ...string) *serving {
 	t.Helper()
 	s := &serving{t: t, out: &output{}, errs: &output{}, exited: make(chan struct{})}
-	s.cmd = exec.Command(binary, append([]string{"serve", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"}, args...)...)
+	s.cmd = exec.Command(binary, append(append(plainServe(), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"), args...)...)
 	s.cmd.Stdout, s.cmd.Stderr = s.out, s.errs
 	if err := s.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -178,8 +187,9 @@ func TestWrongUseIsOneLineAndExitStatus2(t *testing.T) {
 		{"a drain of no time, which is not the default", []string{"serve", "--drain-timeout", "0s"}, "--drain-timeout: 0s is not between 1ms and 24h"},
 		{"an address that a script left empty", []string{"serve", "--listen="}, `--listen: "" is not an address`},
 		{"a size that is none", []string{"serve", "--mailbox-bytes", "much"}, `"much" is not a size`},
-		{"a transport that is not there", []string{"serve", "--transport", "noise"}, `"noise" is not served by this version; "plain" is`},
-		{"a registration that is not there", []string{"serve", "--registration=token"}, `"token" is not served by this version; "open" is`},
+		{"a transport that is not there", []string{"serve", "--transport", "tls"}, `--transport: "tls" is not one of noise, plain`},
+		{"tokens where nobody proves who they are", []string{"serve", "--registration=token", "--transport=plain"}, `--registration: token needs --transport=noise`},
+		{"tokens that nobody could sign", []string{"serve", "--registration=token", "--transport=noise", "--data=off"}, `--registration: token needs keys that outlive the server: give --data DIR or --keys DIR, or --registration=open`},
 		{"an admin address for everybody", []string{"serve", "--admin", "0.0.0.0:5280"}, "--admin-public"},
 		{"a configuration file that is missing", []string{"serve", "--config", "/nowhere/x.toml"}, "/nowhere/x.toml"},
 		{"a configuration file with an unknown key", []string{"serve", "--config", file}, file + `:2: unknown key "lisen"`},
@@ -232,8 +242,8 @@ func TestTheBannerSaysWhereHowManyHowSafeAndWhatNext(t *testing.T) {
 func TestAPortInUseIsOneLineAndExitStatus1(t *testing.T) {
 	s := serve(t)
 	for _, args := range [][]string{
-		{"serve", "--listen", s.addr, "--admin", "off"},
-		{"serve", "--listen", "127.0.0.1:0", "--admin", s.admin},
+		append(plainServe(), "--listen", s.addr, "--admin", "off"),
+		append(plainServe(), "--listen", "127.0.0.1:0", "--admin", s.admin),
 	} {
 		r := runBinary(t, args...)
 		if r.code != exitFailed || r.stdout != "" || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, ": bind: address already in use; is another server running?") || strings.Count(r.stderr, "listen on") != 1 {
@@ -245,7 +255,7 @@ func TestAPortInUseIsOneLineAndExitStatus1(t *testing.T) {
 func TestADataDirectoryInUseIsOneLineAndExitStatus1(t *testing.T) {
 	dir := t.TempDir()
 	s := serve(t, "--data", dir)
-	r := runBinary(t, "serve", "--listen", "127.0.0.1:0", "--admin", "off", "--data", dir)
+	r := runBinary(t, append(plainServe(), "--listen", "127.0.0.1:0", "--admin", "off", "--data", dir)...)
 	want := fmt.Sprintf("locked by process %d", s.cmd.Process.Pid)
 	if r.code != exitFailed || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, want) {
 		t.Errorf("%+v, want %q", r, want)
@@ -380,7 +390,13 @@ func TestEveryFlagIsAKeyOfTheFileAndARowOfTheManual(t *testing.T) {
 			value = "processors"
 		case "max-connections":
 			value = "by descriptors"
-		case "config", "data":
+		case "config":
+			value = "none"
+		case "data":
+			value = "in your home"
+		case "keys":
+			value = "DATA/keys"
+		case "exempt", "proxy-listen":
 			value = "none"
 		}
 		row := fmt.Sprintf("| `--%s` | %s |", f.Name, value)

@@ -88,7 +88,7 @@ func serveFailed(cfg server.Config, err error, stderr io.Writer) int {
 	case errors.Is(err, syscall.EACCES) && strings.Contains(err.Error(), "listen"):
 		hint = "; ports below 1024 need privileges"
 	case errors.Is(err, server.ErrDataLocked):
-		hint = "; one directory serves one process"
+		hint = "; one directory serves one process: --data names another, or \"off\" for none"
 	}
 	text := oneLine(err)
 	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "listen" && op.Addr != nil {
@@ -123,7 +123,7 @@ func printBanner(w io.Writer, srv *server.Server) {
 	fmt.Fprintf(w, "          %d entries or %s for one device, %s for all, %s\n", limits.MailboxEntries,
 		server.Bytes(limits.MailboxBytes), server.Bytes(limits.StoreBytes), count(limits.Users, "user"))
 	if cfg.Data == "" {
-		fmt.Fprint(w, "  data    none kept (--data DIR keeps the hash seed)\n")
+		fmt.Fprint(w, "  data    none kept (--data DIR keeps hash seed and keys)\n")
 	} else {
 		fmt.Fprintf(w, "  data    %s\n", cfg.Data)
 	}

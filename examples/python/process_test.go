@@ -197,7 +197,8 @@ func serve(t *testing.T) *server {
 
 func (s *server) listen(t *testing.T, addr string) {
 	t.Helper()
-	s.process = start(t, nil, binary, "serve", "--listen", addr, "--admin", "off")
+	s.process = start(t, nil, binary, "serve", "--listen", addr, "--admin", "off", "--data", "off",
+		"--transport", "plain", "--registration", "open")
 	s.waitFor("the banner", func() bool {
 		select {
 		case <-s.exited:

@@ -1,0 +1,40 @@
+package main
+
+import (
+	"fmt"
+	"path/filepath"
+
+	"trunkline/server"
+)
+
+// dataOff is the value of --data that means: keep nothing.
+const dataOff = "off"
+
+// dataFolder is where a server of this user keeps its data when nobody says where.
+func dataFolder() (string, error) {
+	folder, err := stateFolder()
+	if err != nil {
+		return "", err
+	}
+	return filepath.Join(folder, "server"), nil
+}
+
+// settleData says where a server keeps its data: where --data points, in a folder of the user's state when nobody says, and
+// nowhere for "off". Without a folder there are no keys that `trunkline token` could sign with.
+func settleData(cfg *server.Config) error {
+	switch cfg.Data {
+	case "":
+		folder, err := dataFolder()
+		if err != nil {
+			return &server.ConfigError{Key: "data", Reason: fmt.Sprintf("%s; name a directory, or %q to keep nothing", err, dataOff)}
+		}
+		cfg.Data = folder
+	case dataOff:
+		cfg.Data = ""
+	}
+	if cfg.Registration == server.RegistrationToken && cfg.Data == "" && cfg.Keys == "" {
+		return &server.ConfigError{Key: "registration", Reason: fmt.Sprintf("%s needs keys that outlive the server: give --data DIR or --keys DIR, or --registration=%s",
+			server.RegistrationToken, server.RegistrationOpen)}
+	}
+	return nil
+}
