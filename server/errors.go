@@ -14,6 +14,12 @@ var (
 	ErrRunTwice = errors.New("server: Run was called before")
 )
 
+// Errors of a Verifier: the peer's fault.
+var (
+	ErrNotRegistered = errors.New("the device is not registered")
+	ErrTokenRefused  = errors.New("the registration token is refused")
+)
+
 // ConfigError names one setting that can't be used. It is an ErrConfig and prints as one line.
 type ConfigError struct {
 	Key    string // the flag and the key in the file: "max-connections"

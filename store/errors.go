@@ -15,3 +15,34 @@ var (
 	// ErrTooLarge: the payload is longer than PayloadBytesMax.
 	ErrTooLarge = errors.New("store: payload is too large")
 )
+
+// Errors of Accounts' reads: there is no such record.
+var (
+	ErrNoUser      = errors.New("store: no such user")
+	ErrNoDevice    = errors.New("store: no such device")
+	ErrTokenUnused = errors.New("store: the token was not used")
+)
+
+// Errors of Accounts' Apply. After each of them nothing has changed.
+var (
+	// ErrDevicesFull: the user has UserDevicesMax devices.
+	ErrDevicesFull = errors.New("store: the user has too many devices")
+	// ErrTokensFull: TokenUsesMax registration tokens were used and have not expired.
+	ErrTokensFull = errors.New("store: too many registration tokens are in use")
+	// ErrRevocationsFull: RevocationsMax devices have a revocation that has not expired.
+	ErrRevocationsFull = errors.New("store: too many revocations")
+	// ErrDiskFull: the disk has no room. Reads go on; writes go on when there is room again.
+	ErrDiskFull = errors.New("store: the disk is full")
+)
+
+// Errors of accounts as a whole.
+var (
+	// ErrAccountsDamaged: what is on the disk is not what was written.
+	ErrAccountsDamaged = errors.New("store: the accounts are damaged")
+	// ErrAccountsVersion: a later version of the server wrote them.
+	ErrAccountsVersion = errors.New("store: the accounts are of a later version")
+	// ErrAccountsFailed: the disk refused a write. Nothing is served any more; a new start reads what was kept.
+	ErrAccountsFailed = errors.New("store: the accounts have failed")
+	// ErrAccountsClosed: Close was called.
+	ErrAccountsClosed = errors.New("store: the accounts are closed")
+)

@@ -22,3 +22,20 @@ const (
 	// dropBatch is how many keys Drop looks up before it takes them out of the tree, so that no iterator sees a change.
 	dropBatch = 64
 )
+
+// Limits of accounts.
+const (
+	// UserDevicesMax bounds the devices of one user: what a shard holds for one. Over it Apply returns ErrDevicesFull.
+	UserDevicesMax = 32
+	// TokenUsesMax bounds the records of used registration tokens, about 60 bytes each on the disk. Only holders of valid
+	// tokens make them. Over it, and when none has expired, Apply returns ErrTokensFull.
+	TokenUsesMax = 1 << 20
+	// RevocationsMax bounds the devices with a revocation: the server keeps each in memory, in about 40 bytes. Over it, and
+	// when none has expired, Apply returns ErrRevocationsFull: the caller refuses all tickets by time instead.
+	RevocationsMax = 1 << 18
+	// purgeSlackSec is how long what has expired is kept: a clock that was an hour ahead must not free used tokens.
+	purgeSlackSec = 24 * 60 * 60
+	// purgeEverySec is how often, by the callers' clock, expired records are looked for; purgeFullEverySec, when a limit is reached.
+	purgeEverySec     = 60 * 60
+	purgeFullEverySec = 60
+)
