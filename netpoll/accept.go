@@ -173,8 +173,14 @@ func (l *Loop) admit(a *acceptor, fd int, remote netip.AddrPort) {
 		l.meters[meterAcceptRefused]++
 		return
 	}
+	tag, ok := l.admitted(a.number, remote)
+	if !ok {
+		l.sendAway(fd)
+		l.r.leave(0)
+		return
+	}
 	l.meters[meterAccepted]++
-	p := passage{fd: fd, origin: OriginAccepted, listener: a.number, remote: remote}
+	p := passage{fd: fd, origin: OriginAccepted, listener: a.number, remote: remote, tag: tag}
 	to := l.index
 	if a.deal {
 		to = l.r.leastLoaded()

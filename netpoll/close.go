@@ -126,9 +126,10 @@ func (l *Loop) release() {
 			l.call(callClose, id, nil, int(s.reason))
 		}
 		_ = unix.Close(int(s.fd)) // takes it out of the poller
+		tag := s.tag
 		l.forget(id, s)
 		l.meters[meterClosed]++
-		l.r.leave()
+		l.r.leave(tag)
 	}
 	l.closed = l.closed[:0]
 }

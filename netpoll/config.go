@@ -8,12 +8,13 @@ import (
 
 // Config sizes a reactor. Zero fields take the defaults of limits.go.
 type Config struct {
-	Loops            int    // default GOMAXPROCS
-	Poller           string // "native" or "gnet"; "" is the default
-	ConnectionsMax   int    // over all loops; over it an accepted connection is closed at once and counted
-	OutboundBytesMax int    // waiting output of one connection, at most 512 MiB
-	InboundBytesMax  int    // unconsumed input of one connection, at most 512 MiB
-	InboxBytesMax    int    // what one loop may have waiting at another (Credit counts down from it)
+	Loops            int        // default GOMAXPROCS
+	Poller           string     // "native" or "gnet"; "" is the default
+	ConnectionsMax   int        // over all loops; over it an accepted connection is closed at once and counted
+	OutboundBytesMax int        // waiting output of one connection, at most 512 MiB
+	InboundBytesMax  int        // unconsumed input of one connection, at most 512 MiB
+	InboxBytesMax    int        // what one loop may have waiting at another (Credit counts down from it)
+	Doorkeeper       Doorkeeper // says which accepted connections may stay; nil: all
 	Logger           *slog.Logger
 	NewPoller        func(loop int) (Poller, error) // tests: overrides Poller
 	Now              func() time.Time               // tests; default time.Now

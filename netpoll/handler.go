@@ -7,6 +7,7 @@ type OpenInfo struct {
 	Origin   Origin
 	Listener int            // number of the listener that accepted it, from 0; -1 when adopted or moved
 	Remote   netip.AddrPort // zero when moved
+	Tag      uint32         // of the Doorkeeper, 0: none
 	State    []byte         // what Adopt or Move was given; valid during OnOpen
 }
 
@@ -15,7 +16,8 @@ type ConnHandler interface {
 	OnOpen(id ConnID, info OpenInfo)
 	// OnData gives all bytes that wait in order, left-overs of earlier calls first. It returns how many it has consumed;
 	// the rest is kept (at most InboundBytesMax, over it the loop stops reading) and comes again with the next bytes
-	// or after Redeliver. b is valid until OnData returns.
+	// or after Redeliver. b is valid until OnData returns. It may be changed in place (decrypted, say): what is not consumed
+	// is kept as it was left, and comes again like that, on this loop or on another after Move.
 	OnData(id ConnID, b []byte) (consumed int)
 	// OnHalfClose: the peer sent FIN after the bytes seen so far. The connection can still be written; call CloseFlush to
 	// end it, or keep writing. A handler that does nothing leaves it open until the peer resets it.

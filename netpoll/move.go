@@ -65,7 +65,7 @@ func (l *Loop) leaveMoved() {
 
 // send puts the connection into the outbox; what waits is copied once, from its blocks to the parcel.
 func (l *Loop) send(m *move, s *slot) {
-	p := passage{fd: int(s.fd), origin: OriginMoved, flags: s.flags & (flagPaused | flagNotify | flagHangup), listener: -1}
+	p := passage{fd: int(s.fd), origin: OriginMoved, flags: s.flags & (flagPaused | flagNotify | flagHangup), listener: -1, tag: s.tag}
 	o := &l.outboxes[m.to]
 	dst := l.outParcel(o, m.to)
 	dst.buf = p.appendHead(dst.buf, len(m.state), int(s.inLen), int(s.outLen))
@@ -82,10 +82,10 @@ func (l *Loop) arrive(p *passage) {
 	if err != nil {
 		l.r.cfg.Logger.Warn("netpoll: a connection was lost between loops", "loop", l.index, "error", err)
 		l.r.loads[l.index].v.Add(-1)
-		l.r.leave()
+		l.r.leave(p.tag)
 		return
 	}
-	l.open(id, OpenInfo{Origin: p.origin, Listener: p.listener, Remote: p.remote, State: p.state})
+	l.open(id, OpenInfo{Origin: p.origin, Listener: p.listener, Remote: p.remote, Tag: p.tag, State: p.state})
 	l.settle()
 }
 
@@ -97,7 +97,7 @@ func (l *Loop) settleIn(p *passage) (ConnID, error) {
 		return 0, ErrSlotsFull
 	}
 	l.meters[meterConnections]++
-	s.flags = p.flags
+	s.flags, s.tag = p.flags, p.tag
 	ok := l.keepIn(s, p.inbound)
 	if ok && len(p.outbound) > 0 {
 		ok = l.appendOut(s, p.outbound)
@@ -163,7 +163,7 @@ func (l *Loop) Adopt(fd int, state, inbound, outbound []byte) (ConnID, error) {
 	id, err := l.settleIn(&p)
 	if err != nil {
 		l.r.loads[l.index].v.Add(-1)
-		l.r.leave()
+		l.r.leave(0)
 		return 0, err
 	}
 	l.adopted = append(l.adopted, adoption{id, append([]byte(nil), state...)})

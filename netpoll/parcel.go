@@ -53,12 +53,13 @@ type passage struct {
 	flags    slotFlags
 	listener int
 	remote   netip.AddrPort
+	tag      uint32 // of the Doorkeeper, 0: none
 	state    []byte
 	inbound  []byte
 	outbound []byte
 }
 
-const passageHead = 4 + 1 + 2 + 2 + 1 + 16 + 2 + 4 + 4
+const passageHead = 4 + 1 + 2 + 2 + 1 + 16 + 2 + 4 + 4 + 4
 
 // appendHead starts a passage's record; the three variable parts follow: state, inbound, outbound.
 func (p *passage) appendHead(dst []byte, state, inbound, outbound int) []byte {
@@ -82,6 +83,7 @@ func (p *passage) appendHead(dst []byte, state, inbound, outbound int) []byte {
 	}
 	dst = append(append(dst, family), raw[:]...)
 	dst = le.AppendUint16(dst, p.remote.Port())
+	dst = le.AppendUint32(dst, p.tag)
 	dst = le.AppendUint32(dst, uint32(state))
 	return le.AppendUint32(dst, uint32(inbound))
 }
@@ -101,7 +103,8 @@ func parsePassage(b []byte) passage {
 	case 6:
 		p.remote = netip.AddrPortFrom(netip.AddrFrom16([16]byte(b[10:26])), le.Uint16(b[26:]))
 	}
-	state, inbound := int(le.Uint32(b[28:])), int(le.Uint32(b[32:]))
+	p.tag = le.Uint32(b[28:])
+	state, inbound := int(le.Uint32(b[32:])), int(le.Uint32(b[36:]))
 	b = b[passageHead:]
 	p.state, p.inbound, p.outbound = b[:state:state], b[state:state+inbound:state+inbound], b[state+inbound:]
 	return p

@@ -25,7 +25,7 @@ func TestParcelGivesBackItsRecordsInOrder(t *testing.T) {
 func TestPassageKeepsEverythingOfAConnection(t *testing.T) {
 	for _, remote := range []string{"127.0.0.1:5222", "[2001:db8::1]:65535", ""} {
 		want := passage{
-			fd: 20000, origin: OriginMoved, flags: flagPaused | flagNotify, listener: -1,
+			fd: 20000, origin: OriginMoved, flags: flagPaused | flagNotify, listener: -1, tag: 0xFEDCBA98,
 			state: []byte("state"), inbound: []byte("in"), outbound: []byte("output"),
 		}
 		if remote != "" {

@@ -289,14 +289,18 @@ func (r *Reactor) wake(loop int) {
 // enter counts a new connection. False: ConnectionsMax are there.
 func (r *Reactor) enter() bool {
 	if r.open.Add(1) > int64(r.cfg.ConnectionsMax) {
-		r.leave()
+		r.leave(0)
 		return false
 	}
 	return true
 }
 
-// leave counts a connection that is gone. The last one lets loops end that are only waiting for it.
-func (r *Reactor) leave() {
+// leave counts a connection that is gone, and tells the doorkeeper: whatever enter has let in comes out here, once. The last one lets
+// loops end that are only waiting for it.
+func (r *Reactor) leave(tag uint32) {
+	if tag != 0 && r.cfg.Doorkeeper != nil {
+		r.cfg.Doorkeeper.Leave(tag)
+	}
 	if r.open.Add(-1) > 0 {
 		return
 	}

@@ -27,7 +27,9 @@ type slot struct {
 	state  connState
 	reason CloseReason // of a draining or closed connection
 
-	_ [12]byte // up to the cache line: a slot never shares one
+	tag uint32 // of the Doorkeeper, 0: none
+
+	_ [8]byte // up to the cache line: a slot never shares one
 }
 
 // connState is the life of a connection:

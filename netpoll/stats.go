@@ -8,6 +8,7 @@ const (
 	meterAccepted
 	meterAcceptErrors
 	meterAcceptRefused
+	meterAdmitRefused
 	meterClosed
 	meterBytesIn
 	meterBytesOut
@@ -51,6 +52,7 @@ type LoopStats struct {
 	Accepted        uint64 // by this loop's listeners, also those it dealt to others
 	AcceptErrors    uint64 // EMFILE, ENFILE, ENOBUFS, ENOMEM, ECONNABORTED
 	AcceptRefused   uint64 // over ConnectionsMax
+	AdmitRefused    uint64 // by the Doorkeeper
 	Closed          uint64
 	BytesIn         uint64
 	BytesOut        uint64
@@ -84,6 +86,7 @@ func (m *sharedMeters) read() LoopStats {
 		Accepted:        v(meterAccepted),
 		AcceptErrors:    v(meterAcceptErrors),
 		AcceptRefused:   v(meterAcceptRefused),
+		AdmitRefused:    v(meterAdmitRefused),
 		Closed:          v(meterClosed),
 		BytesIn:         v(meterBytesIn),
 		BytesOut:        v(meterBytesOut),

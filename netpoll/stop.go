@@ -67,7 +67,7 @@ func (r *Reactor) loseParcel(to int, p *parcel) {
 			pass := parsePassage(body)
 			_ = unix.Close(pass.fd)
 			r.loads[to].v.Add(-1)
-			r.leave()
+			r.leave(pass.tag)
 		}
 	}
 }
