@@ -24,6 +24,7 @@ var stanzaRoundTrips = []struct {
 	{"error", roundTrip(Error{Code: CodeCseqGap, Ref: 13, Text: textGap}, AppendError, ParseError)},
 	{"goaway", roundTrip(GoAway{Code: CodeDraining, RetryAfterMs: 2000, Host: textGap}, AppendGoAway, ParseGoAway)},
 	{"state", roundTrip(State{Active: 1}, AppendState, ParseState)},
+	{"ticket", roundTrip(Ticket{LifetimeSec: 86400, PSK: [32]byte{1}, Sealed: make([]byte, 91)}, AppendTicket, ParseTicket)},
 	{"send", roundTrip(Send{Cseq: 13, To: 1002, N: 2, Parts: twoParts}, AppendSend, ParseSend)},
 	{"deliver", roundTrip(Deliver{Seq: 1 << 40, From: 1001, Gen: 7, ID: 13, TimeSec: 1_700_000_000, Blob: textGap, Ext: plainExt}, AppendDeliver, ParseDeliver)},
 	{"tick", roundTrip(Tick{UpHigh: 13, TimeSec: 1_700_000_000}, AppendTick, ParseTick)},

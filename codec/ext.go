@@ -3,7 +3,7 @@ package codec
 import "encoding/binary"
 
 // Ext is an encoded extension block without its u16 total: checked by the parser, walked with Next.
-// Each item is t u8, len u8, value; t >= 0x80 is critical. None is defined in version 1.
+// Each item is t u8, len u8, value; t >= 0x80 is critical. Version 1 defines two, for HELLO: ExtToken and ExtSignKey.
 type Ext []byte
 
 // ExtItem is one item of an extension block. Value has at most 255 bytes and aliases the block.
@@ -22,6 +22,16 @@ func (e Ext) Next() (item ExtItem, rest Ext, ok bool) {
 	}
 	end := 2 + int(e[1])
 	return ExtItem{Type: e[0], Value: e[2:end:end]}, e[end:], true
+}
+
+// Find gives the value of the first item of a type, which aliases the block.
+func (e Ext) Find(t uint8) (value []byte, ok bool) {
+	for item, rest, ok := e.Next(); ok; item, rest, ok = rest.Next() {
+		if item.Type == t {
+			return item.Value, true
+		}
+	}
+	return nil, false
 }
 
 // Append adds one item. A value above 255 bytes can't be said: the block is returned unchanged.

@@ -99,6 +99,7 @@ var shapes = [...]shape{
 	KindError:     tailShape(errorBytes, TextBytesMax),
 	KindGoAway:    tailShape(goAwayBytes, TextBytesMax),
 	KindState:     fixedShape(stateBytes),
+	KindTicket:    {known: true, bodyMin: ticketBytes + 1, bodyMax: ticketBytes + ticketSealedBytesMax},
 	KindSend:      {known: true, flags: FlagExt | sendFlags, bodyMin: sendBytes, bodyMax: bodyBytesMax},
 	KindDeliver:   {known: true, flags: FlagExt | deliverFlags, bodyMin: deliverBytes, bodyMax: bodyBytesMax},
 	KindAck:       {known: true, flags: FlagExt, bodyMin: ackBytes, bodyMax: tickBytes + extBlockBytesMax},

@@ -63,7 +63,7 @@ func fuzzFamily(f *testing.F, kinds ...codec.Kind) {
 }
 
 func FuzzLogin(f *testing.F) {
-	fuzzFamily(f, codec.KindHello, codec.KindSuccess, codec.KindState)
+	fuzzFamily(f, codec.KindHello, codec.KindSuccess, codec.KindState, codec.KindTicket)
 }
 
 func FuzzRefusal(f *testing.F) {

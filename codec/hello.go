@@ -5,7 +5,7 @@ import "encoding/binary"
 // Version is the only version of the protocol so far: the first byte of a HELLO.
 const Version = 1
 
-// Hello opens a session on the plain transport.
+// Hello opens a session.
 // Layout: version u8, device u8, user u64, gen u16, incarnation u64, downSeq u64, ticked u64, features u32, epoch u32 = 44 bytes, [ext].
 type Hello struct {
 	Version     uint8
@@ -22,6 +22,52 @@ type Hello struct {
 
 const helloBytes = 44
 
+// Types of extension in a HELLO, each at most once. Both are critical: who does not know them must not log the device in.
+const (
+	ExtToken   = 0x81 // a registration token: secure.Token's bytes, 1 to 255
+	ExtSignKey = 0x82 // the device's Ed25519 key, 32 bytes: kept at registration, it signs links of companions
+)
+
+const signKeyBytes = 32
+
+// checkHelloExt is checkExt for a HELLO, which may have the two critical items.
+func checkHelloExt(e Ext) error {
+	err := checkExt(e)
+	if err != ErrExtCritical {
+		return err
+	}
+	var token, signKey int
+	err = nil
+	for item, rest, ok := e.Next(); ok; item, rest, ok = rest.Next() {
+		switch {
+		case item.Type == ExtToken && len(item.Value) != 0:
+			token++
+		case item.Type == ExtSignKey && len(item.Value) == signKeyBytes:
+			signKey++
+		case item.Type == ExtToken || item.Type == ExtSignKey:
+			return ErrExt
+		case item.Type >= extCritical:
+			err = ErrExtCritical
+		}
+	}
+	if token > 1 || signKey > 1 {
+		return ErrExt
+	}
+	return err
+}
+
+// Token is the registration token of a HELLO: secure.Token's bytes, aliasing the frame; nil when there is none.
+func (v *Hello) Token() []byte {
+	value, _ := v.Ext.Find(ExtToken)
+	return value
+}
+
+// SignKey is the Ed25519 key that a HELLO names, 32 bytes, aliasing the frame; nil when there is none.
+func (v *Hello) SignKey() []byte {
+	value, _ := v.Ext.Find(ExtSignKey)
+	return value
+}
+
 // ParseHello reads a HELLO. The version is not judged: later versions keep this layout, and a server that does not
 // speak one answers CodeVersion. Ext aliases the frame.
 // Errors: ErrKind, ErrFlags, ErrBodyLength, ErrExt, ErrExtCritical. Allocates nothing.
@@ -29,7 +75,11 @@ func ParseHello(f Frame) (v Hello, err error) {
 	if err = f.is(KindHello, 0); err != nil {
 		return v, err
 	}
-	if v.Ext, err = splitExact(f.Flags, f.Body, helloBytes); err != nil {
+	v.Ext, err = splitExact(f.Flags, f.Body, helloBytes)
+	if err == ErrExtCritical {
+		err = checkHelloExt(v.Ext)
+	}
+	if err != nil {
 		return Hello{}, err
 	}
 	b := f.Body[:helloBytes]
@@ -48,7 +98,7 @@ func ParseHello(f Frame) (v Hello, err error) {
 // AppendHello adds a HELLO frame to dst: 47 bytes without extensions.
 // Errors: ErrExt, ErrExtCritical; dst is then returned unchanged.
 func AppendHello(dst []byte, v *Hello) ([]byte, error) {
-	if err := checkExt(v.Ext); err != nil {
+	if err := checkHelloExt(v.Ext); err != nil {
 		return dst, err
 	}
 	extLen, flag := extSize(v.Ext)

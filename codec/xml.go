@@ -69,6 +69,8 @@ func (x *xmlWriter) frame(f Frame) error {
 		return x.goAway(f)
 	case KindState:
 		return x.state(f)
+	case KindTicket:
+		return x.ticket(f)
 	case KindSend:
 		return x.send(f)
 	case KindDeliver:

@@ -87,6 +87,19 @@ func (x *xmlWriter) state(f Frame) error {
 	return nil
 }
 
+// ticket leaves the psk out: debug output goes where secrets must not.
+func (x *xmlWriter) ticket(f Frame) error {
+	v, err := ParseTicket(f)
+	if err != nil {
+		return err
+	}
+	x.open("ticket")
+	x.attr("lifetime", uint64(v.LifetimeSec))
+	x.blob(v.Sealed)
+	x.close("ticket")
+	return nil
+}
+
 func (x *xmlWriter) send(f Frame) error {
 	v, err := ParseSend(f)
 	if err != nil {

@@ -11,6 +11,7 @@ var (
 	ErrFlightLength  = errors.New("secure: a flight of the wrong length")
 	ErrHandshake     = errors.New("secure: handshake failed")
 	ErrEarlyTooLarge = errors.New("secure: too much early data")
+	ErrPrivateKey    = errors.New("secure: a private key that was never set")
 )
 
 // Errors of records: the connection ends without a word.

@@ -33,7 +33,7 @@ func headCases() []Case {
 		badHead(up, codec.KindHello, "a TLS greeting is refused", "16 03 01 00 a5 01", codec.ErrBodyLength),
 		badHead(up, codec.Kind('E'), "an HTTP request is refused", "47 45 54 20 2f 20 48 54 54 50", codec.ErrFlags),
 		badHead(up, 0x00, "type 0 is refused", "02 00 00", codec.ErrKindUnknown),
-		badHead(up, 0x09, "an unknown type below 0x80 is refused before its body", "7f 09 00", codec.ErrKindUnknown),
+		badHead(up, 0x0A, "an unknown type below 0x80 is refused before its body", "7f 0a 00", codec.ErrKindUnknown),
 		badHead(up, 0x7F, "the last type below 0x80 is refused", "02 7f 00", codec.ErrKindUnknown),
 		badHead(up, codec.KindPing, "flag 0x20 is reserved", "02 01 20", codec.ErrFlags),
 		badHead(up, codec.KindPing, "flag 0x40 is reserved", "02 01 40", codec.ErrFlags),

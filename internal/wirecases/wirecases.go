@@ -45,6 +45,8 @@ func Cases() []Case {
 	var all []Case
 	all = append(all, headCases()...)
 	all = append(all, loginCases()...)
+	all = append(all, registerCases()...)
+	all = append(all, ticketCases()...)
 	all = append(all, refusalCases()...)
 	all = append(all, sendCases()...)
 	all = append(all, deliverCases()...)
@@ -76,6 +78,8 @@ func Parse(f codec.Frame, dir codec.Direction) (any, error) {
 		return parsed(codec.ParseGoAway(f))
 	case codec.KindState:
 		return parsed(codec.ParseState(f))
+	case codec.KindTicket:
+		return parsed(codec.ParseTicket(f))
 	case codec.KindSend:
 		return parsed(codec.ParseSend(f))
 	case codec.KindDeliver:
@@ -123,6 +127,8 @@ func Append(dst []byte, value any) ([]byte, error) {
 		return codec.AppendGoAway(dst, &v)
 	case codec.State:
 		return codec.AppendState(dst, &v)
+	case codec.Ticket:
+		return codec.AppendTicket(dst, &v)
 	case codec.Send:
 		return codec.AppendSend(dst, &v)
 	case codec.Deliver:
