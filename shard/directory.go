@@ -66,6 +66,12 @@ func (s *Shard) answerReceipt(m *message) {
 func (s *Shard) takeAttach(now int64) {
 	m := &s.current
 	if s.find(m.user, m.device, 0) == 0 {
+		if m.code == attachEarly {
+			s.out.reset()
+			heldBack(m, &s.world, &s.out)
+			s.applyPosts()
+			return
+		}
 		if code := s.makeMailbox(m.user, m.device); code != codec.CodeNone {
 			s.out.reset()
 			r := answerSession(m, msgRefused, &s.out)

@@ -11,42 +11,52 @@ import (
 //
 //	            first login, first message
 //	(no mailbox) -----------> offline --- attach ---> online ---+
-//	                             ^                      |   ^    | attach: the old session is
-//	                             +------- detach -------+   +----+ kicked (replaced)
+//	                           |  ^ ^                  | ^  ^    | attach: the old session is
+//	                    attach |  | +----- detach -----+ |  +----+ kicked (replaced)
+//	                     early v  | detach               | confirm, or attach: the early session is kicked
+//	                          early ---------------------+
+//
+// In early somebody reads it who may be a replay: nobody was kicked for that, nobody is told that the user is there, and it
+// gives way to any attach that is none.
 //
 // What each state does with each event is the table below; TestMailboxTable reads it here and walks it. A cell names the
 // state it leads to, where that changes, then what is posted and what happens to the queue and the lists: append, replace,
 // drop, owe (a first tick is told at the end of the turn). "ignore" does nothing: a message from a connection that is not
 // attached is late.
 //
-//	event           offline             online
-//	attach          online attached     online kick attached
-//	attach stale    refused             refused
-//	attach ghost    online attached     refused
-//	detach          ignore              offline
-//	detach late     ignore              ignore
-//	send            ignore              route
-//	send again      ignore              owe
-//	send gap        ignore              kick
-//	send stopped    ignore              soft
-//	send invalid    ignore              append push owe
-//	read            ignore              receipt
-//	ack             ignore              drop receipt
-//	route           append              append push
-//	stored          owe                 owe
-//	stored late     ignore              ignore
-//	rejected        append owe          append push owe
-//	receipt         append              append push
-//	receipt next    replace             append push
-//	receipt gap     replace             append push
-//	read gap        append stored       append stored push
-//	receipt late    ignore              ignore
-//	read receipt    append stored       append stored push
-//	tick            ignore              ticked
-//	credit          ignore              push
-//	ping            ignore              ponged
-//	ping starved    ignore              ignore
-//	credit pinged   ignore              push ponged
+//	event           offline             early                 online
+//	attach          online attached     online kick attached  online kick attached
+//	attach stale    refused             refused               refused
+//	attach ghost    online attached     refused               refused
+//	attach early    early attached      hold                  hold
+//	early old       hold                hold                  hold
+//	early stale     hold                hold                  hold
+//	confirm         ignore              online                ignore
+//	confirm late    ignore              ignore                ignore
+//	detach          ignore              offline               offline
+//	detach late     ignore              ignore                ignore
+//	send            ignore              route                 route
+//	send again      ignore              owe                   owe
+//	send gap        ignore              kick                  kick
+//	send stopped    ignore              soft                  soft
+//	send invalid    ignore              append push owe       append push owe
+//	read            ignore              receipt               receipt
+//	ack             ignore              drop receipt          drop receipt
+//	route           append              append push           append push
+//	stored          owe                 owe                   owe
+//	stored late     ignore              ignore                ignore
+//	rejected        append owe          append push owe       append push owe
+//	receipt         append              append push           append push
+//	receipt next    replace             append push           append push
+//	receipt gap     replace             append push           append push
+//	read gap        append stored       append stored push    append stored push
+//	receipt late    ignore              ignore                ignore
+//	read receipt    append stored       append stored push    append stored push
+//	tick            ignore              ticked                ticked
+//	credit          ignore              push                  push
+//	ping            ignore              ponged                ponged
+//	ping starved    ignore              ignore                ignore
+//	credit pinged   ignore              push ponged           push ponged
 //
 // There is no end: a user stays a user. A mailbox that nobody writes to costs its record.
 type mailboxState uint8
@@ -54,6 +64,7 @@ type mailboxState uint8
 const (
 	mailboxFree mailboxState = iota
 	mailboxOffline
+	mailboxEarly
 	mailboxOnline
 	mailboxStates
 )
@@ -66,6 +77,7 @@ const (
 	flagStarved                          // on the list of those that could not push for want of credit
 	flagRefused                          // the next cseq was refused for a while: later ones are ignored until it returns
 	flagPinged                           // the session asks whether all is pushed; told when it does not starve any more
+	flagAccount                          // the generation is the account's
 )
 
 // mailbox is one device on its user's home loop: what waits for it, and how far its uplink has come. At most 112 bytes, no
@@ -91,7 +103,7 @@ type mailbox struct {
 	held        uint32 // the first rejection that waits for the mark
 	seenSec     uint32 // when the last session left, unix seconds
 	token       uint32 // of the registration that gave `registered`, folded; 0: none
-	epoch       uint32 // of the attached session's connection
+	epoch       uint32 // the highest connection epoch of this generation that was attached
 	gen         uint16 // 0: nobody has logged in yet
 	registered  uint16 // the last generation given out on this data; 0: none. Another gen was adopted from its client
 	window      uint16 // entries that are with the client
@@ -121,7 +133,7 @@ func (m *mailbox) step(now int64, ev *mailboxEvent, w *world, out *effects) {
 	switch m.state {
 	case mailboxOffline:
 		m.stepOffline(now, ev, w, out)
-	case mailboxOnline:
+	case mailboxEarly, mailboxOnline:
 		m.stepOnline(now, ev, w, out)
 	default:
 		w.stats.Unexpected++
@@ -136,7 +148,7 @@ func (m *mailbox) stepOffline(now int64, ev *mailboxEvent, w *world, out *effect
 		m.flags &^= flagStarved
 	case evMessage:
 		switch ev.message.kind {
-		case msgDetach, msgSend, msgRead, msgAck, msgPing: // late: the client says it again when it is back
+		case msgDetach, msgSend, msgRead, msgAck, msgPing, msgConfirm: // late: the client says it again when it is back
 		default:
 			m.anyMessage(now, ev, w, out)
 		}
@@ -164,7 +176,7 @@ func (m *mailbox) stepOnline(now int64, ev *mailboxEvent, w *world, out *effects
 
 func (m *mailbox) onlineMessage(now int64, ev *mailboxEvent, w *world, out *effects) {
 	switch ev.message.kind {
-	case msgDetach, msgSend, msgRead, msgAck, msgPing:
+	case msgDetach, msgSend, msgRead, msgAck, msgPing, msgConfirm:
 		if ev.message.conn != m.conn {
 			return // late: of a session that was replaced
 		}
@@ -184,6 +196,10 @@ func (m *mailbox) onlineMessage(now int64, ev *mailboxEvent, w *world, out *effe
 	case msgPing:
 		m.flags |= flagPinged
 		m.pong(out)
+	case msgConfirm:
+		if m.state == mailboxEarly {
+			m.becomeConfirmed(w, out)
+		}
 	default:
 		m.anyMessage(now, ev, w, out)
 	}
@@ -216,15 +232,26 @@ func (m *mailbox) anyMessage(now int64, ev *mailboxEvent, w *world, out *effects
 // attach decides whether a client may speak for the device, and with which marks.
 func (m *mailbox) attach(now int64, ev *mailboxEvent, w *world, out *effects) {
 	msg := ev.message
+	early := msg.code == attachEarly
+	if early && !m.ordinary(msg, w) {
+		heldBack(msg, w, out)
+		return
+	}
 	resumed, code := m.adopt(msg, w, out)
 	if code != codec.CodeNone {
 		answerSession(msg, msgRefused, out).code = uint8(code)
 		return
 	}
+	if resumed {
+		m.acknowledge(now, msg.first, w, out)
+	}
+	if early {
+		m.becomeEarly(ev, w, out)
+		return
+	}
 	w.stats.Logins++
 	if resumed {
 		w.stats.Resumes++
-		m.acknowledge(now, msg.first, w, out)
 	}
 	m.becomeOnline(ev, w, out)
 }
@@ -236,6 +263,9 @@ func (m *mailbox) attach(now int64, ev *mailboxEvent, w *world, out *effects) {
 // older data, never one that was given out on this data: the two would take turns, each time with the mark reset.
 func (m *mailbox) adopt(msg *message, w *world, out *effects) (resumed bool, code codec.ErrorCode) {
 	same := msg.peer == w.cfg.Incarnation
+	if msg.peerGen != 0 {
+		return m.adoptAccount(msg, same, w, out)
+	}
 	token := uint32(0)
 	if msg.gen == 0 {
 		token = foldToken(msg.first)
@@ -258,7 +288,7 @@ func (m *mailbox) adopt(msg *message, w *world, out *effects) (resumed bool, cod
 // welcome takes back the client of the present generation, unless this is a HELLO that it has given up since.
 func (m *mailbox) welcome(msg *message, same bool, w *world, out *effects) (resumed bool, code codec.ErrorCode) {
 	switch {
-	case m.state == mailboxOnline && m.conn != msg.conn && uint32(msg.seq) < m.epoch:
+	case m.attached() && m.conn != msg.conn && uint32(msg.seq) < m.epoch:
 		return false, codec.CodeReplaced // by the newer one that is attached
 	case same && msg.first > m.last:
 		return false, codec.CodeAckInvalid
@@ -278,6 +308,8 @@ func foldToken(token uint64) uint32 {
 // begin starts a generation: its cseqs have nothing to do with those before.
 func (m *mailbox) begin(gen uint16, mark uint64, out *effects) {
 	m.gen, m.mark, m.done, m.inflight = gen, mark, 0, 0
+	m.epoch = 0
+	m.flags &^= flagAccount
 	if m.held != 0 {
 		out.release = math.MaxUint64
 	}
@@ -298,15 +330,30 @@ func (m *mailbox) nextGen(w *world) uint16 {
 
 // becomeOnline answers the session and pushes what waits, from the first entry that is not acknowledged.
 func (m *mailbox) becomeOnline(ev *mailboxEvent, w *world, out *effects) {
-	msg := ev.message
-	if m.state == mailboxOnline && m.conn != msg.conn {
-		w.stats.Replaced++
+	if m.attached() && m.conn != ev.message.conn {
 		m.toSession(out, msgKick).code = uint8(codec.CodeReplaced)
-	} else if _, others := w.devices(m.user, m.device); others == 0 {
-		out.presence = presenceAvailable
+		if m.state == mailboxOnline {
+			w.stats.Replaced++
+		}
+	}
+	if m.state != mailboxOnline {
+		m.announce(w, out)
 	}
 	m.state = mailboxOnline
-	m.conn, m.loop, m.epoch = msg.conn, uint8(msg.from), uint32(msg.seq)
+	m.attachTo(ev, w, out)
+}
+
+// announce has the watchers told that the user came, when no other device was there.
+func (m *mailbox) announce(w *world, out *effects) {
+	if _, others := w.devices(m.user, m.device); others == 0 {
+		out.presence = presenceAvailable
+	}
+}
+
+// attachTo makes the session that asked the one that is listened to, answers it and pushes what waits.
+func (m *mailbox) attachTo(ev *mailboxEvent, w *world, out *effects) {
+	msg := ev.message
+	m.conn, m.loop, m.epoch = msg.conn, uint8(msg.from), max(m.epoch, uint32(msg.seq))
 	m.sent, m.window, m.windowBytes = m.acked, 0, 0
 	m.flags &^= flagRefused | flagPinged
 	a := m.toSession(out, msgAttached)
@@ -316,14 +363,21 @@ func (m *mailbox) becomeOnline(ev *mailboxEvent, w *world, out *effects) {
 
 // becomeOffline keeps everything but the session.
 func (m *mailbox) becomeOffline(msg *message, w *world, out *effects) {
+	early := m.state == mailboxEarly
 	m.state = mailboxOffline
 	m.conn, m.loop = 0, 0
-	m.seenSec = msg.timeSec
 	m.flags &^= flagRefused | flagPinged
+	if early {
+		return // nobody knew
+	}
+	m.seenSec = msg.timeSec
 	if _, others := w.devices(m.user, m.device); others == 0 {
 		out.presence = presenceUnavailable
 	}
 }
+
+// attached says whether there is a session, be it an early one.
+func (m *mailbox) attached() bool { return m.state >= mailboxEarly }
 
 // toSession posts a message to the attached session.
 func (m *mailbox) toSession(out *effects, kind messageKind) *message {

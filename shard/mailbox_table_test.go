@@ -25,6 +25,7 @@ var messageKindNames = [msgKindEnd]string{
 	msgRefused: "refused", msgPush: "push", msgTicked: "ticked", msgSoft: "soft", msgKick: "kick", msgRoute: "route",
 	msgStored: "stored", msgRejected: "rejected", msgReceipt: "receipt", msgWatch: "watch", msgUnwatch: "unwatch",
 	msgPresence: "presence", msgTyping: "typing", msgTypingIs: "typingIs", msgIntake: "intake", msgPing: "ping", msgPonged: "ponged",
+	msgHold: "hold", msgConfirm: "confirm",
 }
 
 const (
@@ -48,7 +49,7 @@ func mailboxIn(s *Shard, state mailboxState) mailbox {
 	if err := s.cfg.Queue.Append(&entry, nil); err != nil {
 		panic(err)
 	}
-	if state == mailboxOnline {
+	if state != mailboxOffline {
 		m.conn, m.sent, m.window, m.windowBytes = testConn, m.last, 1, windowEntryBytes
 	}
 	return m
@@ -72,7 +73,7 @@ func mailboxEvents() map[string]mailboxRow {
 			panic(err)
 		}
 		m.last, m.entries, m.bytes = m.last+1, m.entries+1, m.bytes+1
-		if m.state == mailboxOnline {
+		if m.attached() {
 			m.sent, m.window, m.windowBytes = m.last, m.window+1, m.windowBytes+windowCost(1)
 		}
 	}
@@ -85,11 +86,21 @@ func mailboxEvents() map[string]mailboxRow {
 			panic(err)
 		}
 	}
+	early := func(gen uint16, epoch uint64) mailboxEvent {
+		return said(message{
+			kind: msgAttach, code: attachEarly, conn: 77, gen: gen, peerGen: gen, peer: 7, first: testSeqBase + 1, last: 3, seq: epoch,
+		})
+	}
 	behind := func(_ *Shard, m *mailbox) { m.sent, m.window, m.windowBytes = m.acked, 0, 0 }
 	stop := func(s *Shard, _ *mailbox) { s.setIntake(s.home(testPeer), 1) }
 	return map[string]mailboxRow{
 		"attach":       {ev: said(message{kind: msgAttach, conn: 77, gen: testGen, peer: 7, first: testSeqBase + 1, last: 3, seq: 5}), prepare: acked},
 		"attach ghost": {ev: said(message{kind: msgAttach, conn: 77, gen: testGen, peer: 7, first: testSeqBase + 1, last: 3, seq: 4}), prepare: acked},
+		"attach early": {ev: early(testGen, 6), prepare: acked},
+		"early old":    {ev: early(testGen, 5)},
+		"early stale":  {ev: early(testGen-1, 6)},
+		"confirm":      {ev: said(message{kind: msgConfirm, conn: testConn})},
+		"confirm late": {ev: said(message{kind: msgConfirm, conn: 99})},
 		"attach stale": {ev: said(message{kind: msgAttach, conn: 77, gen: testGen - 1, peer: 7})},
 		"detach":       {ev: said(message{kind: msgDetach, conn: testConn})},
 		"detach late":  {ev: said(message{kind: msgDetach, conn: 99})},
@@ -170,7 +181,7 @@ func mailboxCell(s *Shard, m *mailbox, ev mailboxEvent) string {
 		words = append([]string{[]string{"", "append", "replace", "drop"}[q.op]}, words...)
 	}
 	if m.state != before || attach && words[len(words)-1] == "attached" {
-		words = append([]string{[]string{"free", "offline", "online"}[m.state]}, words...)
+		words = append([]string{[]string{"free", "offline", "early", "online"}[m.state]}, words...)
 	}
 	if s.out.ticking {
 		words = append(words, "owe")

@@ -34,8 +34,13 @@ const (
 	msgIntake                          // shard to shard: my intake stopped or goes on
 	msgPing                            // session to mailbox: a PING from the client; only where they are on different loops
 	msgPonged                          // mailbox to session: what the window lets out is on its way before this
+	msgHold                            // mailbox to session: not before Confirm, and nothing has changed
+	msgConfirm                         // session to mailbox: the client that was attached early is no replay
 	msgKindEnd
 )
+
+// attachEarly is the code of an attach that may be a replay.
+const attachEarly = 1
 
 // messageBytes is the encoded size of a message without its payload.
 const messageBytes = 66
@@ -44,7 +49,7 @@ const messageBytes = 66
 // session: of its mailbox), peer, peerDevice and peerGen of the other side; the rest depends on the kind:
 //
 //	kind      to       peer                    first      last      seq    time         code       also
-//	attach    mailbox  incarnation (as peer)   downSeq,   ticked    epoch                         conn
+//	attach    mailbox  incarnation (as peer)   downSeq,   ticked    epoch               1: early   conn, peerGen: the account's
 //	                                           token
 //	detach    mailbox                                                       now                    conn
 //	send      mailbox  receiver                                     cseq   now          rejection  conn, flags, parts, payload
@@ -68,6 +73,8 @@ const messageBytes = 66
 //	intake    shard                                                                     1: stopped
 //	ping      mailbox                                                                              conn
 //	ponged    session                                                                              conn
+//	hold      session                                                                              conn
+//	confirm   mailbox                                                                              conn
 //
 // hint is the addressed mailbox's index, so that the table of users need not be asked; in a route or receipt it is that of
 // the peer, which the answer takes back. A receipt with seq 0 wants no answer. from is the loop that a message came

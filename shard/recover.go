@@ -82,7 +82,7 @@ func (s *Shard) crashMailbox(d doing) {
 		m.expel(&s.out)
 	case kind == msgAttach:
 		answerSession(&s.current, msgRefused, &s.out).code = uint8(codec.CodeCrashed)
-	case kind == msgSend, kind == msgRead, kind == msgAck:
+	case kind == msgSend, kind == msgRead, kind == msgAck, kind == msgConfirm:
 		m.expel(&s.out)
 	case s.current.tries == 0:
 		s.current.tries++

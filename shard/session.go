@@ -4,47 +4,65 @@ import "trunkline/codec"
 
 // sessionState is where a connection's life stands.
 //
-//	        Open            HELLO             attached
-//	free ---------> handshaking ---> attaching ---------> open
-//	 ^                |   |  |           |                  |
-//	 |      HELLO of  |   |  | timeout,  | refused, FIN,    | FIN, kicked, idle, malformed,
-//	 |   another loop |   |  | not HELLO | timeout          | ack timeout, slow, crash
-//	 |<---------------+   |  v           v                  v
-//	 |                    | closing <----+------------------+
+//	                              +-- hold -+  +---> early ----+
+//	                              |         |  | attached      | confirmed
+//	        Open                  v  HELLO  |  | early         v
+//	free ---------> handshaking ------> attaching ---------> open
+//	 ^                |   |  |           |       attached     |
+//	 |      HELLO of  |   |  | timeout,  | refused, FIN,      | FIN, kicked, idle, malformed,
+//	 |   another loop |   |  | not HELLO | timeout            | ack timeout, slow, crash
+//	 |<---------------+   |  v           v                    v
+//	 |                    | closing <----+--------------------+
 //	 |       Closed       |    |
-//	 +--------------------+----+   (Closed also from attaching and open, which detach first)
+//	 +--------------------+----+   (Closed also from attaching, early and open, which detach first)
 //
 // What each state does with each event is the table below; TestSessionTable reads it here and walks it. A cell names the state
 // it leads to, where that changes, and after the colon the frame that is written. "wait" leaves the frame unread, "ignore" does
-// nothing, "-" does nothing and counts it as unexpected. In free only "opened" is expected. Whoever leaves attaching or
-// open sends "detach" to the mailbox.
+// nothing, "-" does nothing and counts it as unexpected. In free only "opened" is expected. Whoever leaves attaching, early or
+// open for closing or free sends "detach" to the mailbox.
 //
-//	event        handshaking       attaching         open              closing
-//	hello        attaching         wait              closing: ERROR    ignore
-//	hello away   free              wait              closing: ERROR    ignore
-//	hello bad    closing: ERROR    wait              closing: ERROR    ignore
-//	ping         closing           wait              : PONG            ignore
-//	unknown      ignore            wait              ignore            ignore
-//	malformed    closing           closing: ERROR    closing: ERROR    ignore
-//	attached     -                 open: SUCCESS     -                 ignore
-//	refused      -                 closing: ERROR    -                 ignore
-//	push         -                 -                 : DELIVER         ignore
-//	ticked       -                 -                 : ACK             ignore
-//	soft         -                 -                 : ERROR           ignore
-//	kick         -                 closing: ERROR    closing: ERROR    ignore
-//	presence     -                 -                 : PRESENCE        ignore
-//	typing       -                 -                 : TYPING          ignore
-//	ponged       -                 -                 : PONG            ignore
-//	timer        closing           closing           closing: ERROR    ignore
-//	half closed  closing           closing           closing           ignore
-//	slow         closing           closing           closing           ignore
-//	drain        ignore            ignore            : GOAWAY          ignore
-//	crashed      closing: ERROR    closing: ERROR    closing: ERROR    ignore
-//	closed       free              free              free              free
+//	event           handshaking       attaching         early             open              closing
+//	identified      ignore            -                 -                 -                 ignore
+//	confirmed       ignore            ignore            open              ignore            ignore
+//	hello           attaching         wait              closing           closing: ERROR    ignore
+//	hello early     attaching         wait              closing           closing: ERROR    ignore
+//	hello held      wait              wait              closing           closing: ERROR    ignore
+//	hello unread    attaching         wait              ignore            ignore            ignore
+//	hello other     closing: ERROR    wait              closing           closing: ERROR    ignore
+//	hello stale     closing: ERROR    wait              closing           closing: ERROR    ignore
+//	hello unproven  closing: ERROR    wait              closing           closing: ERROR    ignore
+//	hello away      free              wait              closing           closing: ERROR    ignore
+//	hello bad       closing: ERROR    wait              closing           closing: ERROR    ignore
+//	send            closing           wait              ignore            ignore            ignore
+//	ping            closing           wait              closing           : PONG            ignore
+//	unknown         ignore            wait              ignore            ignore            ignore
+//	malformed       closing           closing: ERROR    closing           closing: ERROR    ignore
+//	attached        -                 open: SUCCESS     -                 -                 ignore
+//	attached early  -                 early: SUCCESS    -                 -                 ignore
+//	attached late   -                 open: SUCCESS     -                 -                 ignore
+//	hold            -                 handshaking       -                 -                 ignore
+//	refused         -                 closing: ERROR    -                 -                 ignore
+//	push            -                 -                 : DELIVER         : DELIVER         ignore
+//	ticked          -                 -                 : ACK             : ACK             ignore
+//	soft            -                 -                 : ERROR           : ERROR           ignore
+//	kick            -                 closing: ERROR    closing: ERROR    closing: ERROR    ignore
+//	presence        -                 -                 -                 : PRESENCE        ignore
+//	typing          -                 -                 -                 : TYPING          ignore
+//	ponged          -                 -                 -                 : PONG            ignore
+//	timer           closing           closing           closing           closing: ERROR    ignore
+//	half closed     closing           closing           closing           closing           ignore
+//	slow            closing           closing           closing           closing           ignore
+//	drain           ignore            ignore            ignore            : GOAWAY          ignore
+//	crashed         closing: ERROR    closing: ERROR    closing: ERROR    closing: ERROR    ignore
+//	closed          free              free              free              free              free
 //
 // A PING to a mailbox of another loop is answered when ponged comes; until then a second one waits.
 //
 // hello away: the user lives on another loop, the connection moves there. hello bad: of a version that is not spoken.
+// hello other, stale, unproven: not of the user and device, or not of the generation, that the transport has proved, or nothing
+// was proved where it must be. hello early: of a first flight that may be a replay (docs/adr/0007-early-data.md): the mailbox is
+// asked while the HELLO is left unread. hello held: the mailbox has answered hold, and Confirm has not come. hello unread: the
+// same HELLO, read again after the answer. attached late: the answer to an early HELLO comes after Confirm.
 // unknown: a kind from 0x80, skipped. timer: in open when a deadline has passed; before that it is armed anew.
 type sessionState uint8
 
@@ -52,6 +70,7 @@ const (
 	sessionFree sessionState = iota
 	sessionHandshaking
 	sessionAttaching
+	sessionEarly
 	sessionOpen
 	sessionClosing
 	sessionStates
@@ -66,15 +85,17 @@ const (
 	flagToldAway                           // GOAWAY was sent
 	flagInactive                           // STATE said that nobody is looking
 	flagPinging                            // a PING is on its way to a mailbox of another loop and back
+	flagEarly                              // what it says may be a replay: Confirm has not come
+	flagUnread                             // the mailbox was asked with a HELLO that is still to be read again
 )
 
 // session is one connection's half of a login: who it is, and what stands between its socket and the mailbox. 64 bytes,
 // no pointers. It knows the mailbox only by messages.
 type session struct {
 	conn      Conn
-	user      uint64
+	user      uint64 // of the client, from Identify or HELLO; 0: not known yet
 	offset    uint64 // bytes of the stream that were consumed
-	mark      uint64 // the mailbox's mark as last told: cseqs up to mark+UplinkEntriesMax may be handed on
+	mark      uint64 // the mailbox's mark as last told: cseqs up to mark+UplinkEntriesMax may be handed on; before the login the account's generation
 	pushed    uint64 // the highest seq given to the client on this connection
 	heardMs   uint32 // when bytes last came, unix milliseconds modulo 2^32
 	unackedMs uint32 // since when something waits for an ACK without one; 0: nothing waits
@@ -95,6 +116,8 @@ type eventKind uint8
 const (
 	evMessage    eventKind = iota + 1
 	evOpened               // session: the connection is new here
+	evIdentified           // session: the transport has proved who the client is
+	evConfirmed            // session: and that it is no replay
 	evFrame                // session: a whole frame came
 	evMalformed            // session: what came is no frame
 	evHalfClosed           // session: the client has sent its last byte
@@ -109,10 +132,11 @@ const (
 
 // event is what a machine is told. frame aliases the loop's input, message is valid during the step.
 type event struct {
-	kind    eventKind
-	frame   codec.Frame
-	used    int // bytes of the frame on the wire
-	message *message
+	kind     eventKind
+	frame    codec.Frame
+	used     int // bytes of the frame on the wire
+	message  *message
+	identity Identity
 }
 
 // Step tells the session what happened. It changes only *s and out.
@@ -128,6 +152,8 @@ func (s *session) step(now int64, ev *event, w *world, out *effects) {
 		s.stepHandshaking(now, ev, w, out)
 	case sessionAttaching:
 		s.stepAttaching(now, ev, w, out)
+	case sessionEarly:
+		s.stepEarly(now, ev, w, out)
 	case sessionOpen:
 		s.stepOpen(now, ev, w, out)
 	case sessionClosing: // everything that was still on its way ends here
@@ -162,6 +188,10 @@ func (s *session) stepFree(now int64, ev *event, w *world, out *effects) {
 
 func (s *session) stepHandshaking(now int64, ev *event, w *world, out *effects) {
 	switch ev.kind {
+	case evIdentified:
+		s.identified(&ev.identity, w)
+	case evConfirmed:
+		s.confirmed(now, w, out)
 	case evFrame:
 		s.greet(now, ev, w, out)
 	case evMalformed:
@@ -186,6 +216,8 @@ func (s *session) stepAttaching(now int64, ev *event, w *world, out *effects) {
 	case evFrame:
 		out.leave = true // Attached has the input given again
 		s.flags |= flagHeldBack
+	case evConfirmed:
+		s.confirmed(now, w, out)
 	case evMessage:
 		s.attachingMessage(now, ev.message, w, out)
 	case evMalformed:
@@ -208,7 +240,9 @@ func (s *session) stepAttaching(now int64, ev *event, w *world, out *effects) {
 func (s *session) attachingMessage(now int64, m *message, w *world, out *effects) {
 	switch m.kind {
 	case msgAttached:
-		s.becomeOpen(now, m, w, out)
+		s.attached(now, m, w, out)
+	case msgHold:
+		s.becomeHeld(out)
 	case msgRefused, msgKick:
 		s.refuse(now, codec.ErrorCode(m.code), m.first, m.timeSec, w, out)
 	default:
@@ -219,7 +253,10 @@ func (s *session) attachingMessage(now int64, m *message, w *world, out *effects
 func (s *session) stepOpen(now int64, ev *event, w *world, out *effects) {
 	switch ev.kind {
 	case evFrame:
-		s.openFrame(now, ev, w, out)
+		if !s.readAgain(ev) {
+			s.openFrame(now, ev, w, out)
+		}
+	case evConfirmed: // it was never in doubt, or the login has shown it
 	case evMessage:
 		s.openMessage(now, ev.message, w, out)
 	case evTimer:
@@ -279,6 +316,11 @@ func (s *session) raiseMark(mark uint64, out *effects) {
 	}
 	s.ahead -= uint8(min(mark-s.mark, uint64(s.ahead)))
 	s.mark = mark
+	s.readOn(out)
+}
+
+// readOn has input that was held back given again.
+func (s *session) readOn(out *effects) {
 	if s.flags&flagHeldBack != 0 {
 		s.flags &^= flagHeldBack
 		out.redeliver = true
@@ -295,11 +337,33 @@ func (s *session) becomeHandshaking(now int64, w *world, out *effects) {
 // becomeAttaching has asked the mailbox; the login timer goes on.
 func (s *session) becomeAttaching() { s.state = sessionAttaching }
 
-// becomeOpen answers the HELLO and starts to watch the keepalive.
-func (s *session) becomeOpen(now int64, m *message, w *world, out *effects) {
-	s.state = sessionOpen
+// attached: the mailbox has taken the HELLO. With one that was asked with early it waits to be told of Confirm.
+func (s *session) attached(now int64, m *message, w *world, out *effects) {
 	s.mark, s.pushed, s.mailbox = m.first, m.last, m.hint
+	s.saySuccess(now, m, w, out)
+	switch {
+	case s.flags&flagEarly != 0:
+		s.state = sessionEarly
+	case s.flags&flagUnread != 0:
+		s.becomeConfirmed(now, w, out)
+	default:
+		s.becomeOpen(now, w, out)
+	}
+	s.readOn(out)
+}
+
+// becomeOpen starts to watch the keepalive.
+func (s *session) becomeOpen(now int64, w *world, out *effects) {
+	s.state = sessionOpen
 	s.heardMs = uint32(now)
+	out.timerMs = s.idleMs(w)
+	if w.draining {
+		s.sayGoAway(w, out)
+	}
+}
+
+// saySuccess answers the HELLO.
+func (s *session) saySuccess(now int64, m *message, w *world, out *effects) {
 	success := codec.Success{
 		Incarnation:   w.cfg.Incarnation,
 		Gen:           m.gen,
@@ -311,14 +375,6 @@ func (s *session) becomeOpen(now int64, m *message, w *world, out *effects) {
 	}
 	out.open()
 	out.frames = must(codec.AppendSuccess(out.frames, &success))
-	out.timerMs = s.idleMs(w)
-	if s.flags&flagHeldBack != 0 {
-		s.flags &^= flagHeldBack
-		out.redeliver = true
-	}
-	if w.draining {
-		s.sayGoAway(w, out)
-	}
 }
 
 // refuse says why and closes.
@@ -350,7 +406,7 @@ func (s *session) becomeFree(now int64, w *world, out *effects) {
 // letGo tells the mailbox and the watched users that nobody listens any more. In the states that told them already, or have
 // told nobody yet, there is nothing to say.
 func (s *session) letGo(now int64, out *effects) {
-	if s.state != sessionAttaching && s.state != sessionOpen {
+	if s.state != sessionAttaching && s.state != sessionEarly && s.state != sessionOpen {
 		return
 	}
 	m := s.toMailbox(out, msgDetach)

@@ -58,10 +58,7 @@ func (s *session) ponged(out *effects) {
 	s.flags &^= flagPinging
 	out.open()
 	out.frames = codec.AppendPong(out.frames)
-	if s.flags&flagHeldBack != 0 {
-		s.flags &^= flagHeldBack
-		out.redeliver = true
-	}
+	s.readOn(out)
 }
 
 func (s *session) takeState(ev *event) error {

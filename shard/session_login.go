@@ -11,6 +11,10 @@ func (s *session) greet(now int64, ev *event, w *world, out *effects) {
 		s.becomeClosing(now, codec.CodeUnexpected, w, out)
 		return
 	}
+	if s.held() {
+		out.leave = true
+		return
+	}
 	hello, err := codec.ParseHello(ev.frame)
 	if err != nil {
 		w.stats.MalformedFrames++
@@ -22,6 +26,8 @@ func (s *session) greet(now int64, ev *event, w *world, out *effects) {
 		s.refuse(now, codec.CodeVersion, codec.Version, 0, w, out)
 	case !validUser(hello.User):
 		s.refuse(now, codec.CodeNotAuthorized, 0, 0, w, out)
+	case s.mayGreet(&hello, w) != codec.CodeNone:
+		s.refuse(now, s.mayGreet(&hello, w), 0, 0, w, out)
 	case w.draining:
 		s.user = hello.User
 		s.sayGoAway(w, out)
@@ -44,6 +50,12 @@ func (s *session) login(now int64, hello *codec.Hello, w *world, out *effects) {
 	}
 	s.user, s.device, s.home = hello.User, hello.Device, uint8(home)
 	m := s.toMailbox(out, msgAttach)
+	m.peerGen = s.accountGen()
+	if s.flags&flagEarly != 0 {
+		m.code = attachEarly
+		out.leave = true
+		s.flags |= flagUnread | flagHeldBack
+	}
 	m.gen, m.peer, m.first, m.last, m.seq = hello.Gen, hello.Incarnation, hello.DownSeq, hello.Ticked, uint64(hello.Epoch)
 	s.becomeAttaching()
 }

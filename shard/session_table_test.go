@@ -30,7 +30,7 @@ func holdsNoPointers(t *testing.T, typ reflect.Type) {
 	}
 }
 
-var sessionStateNames = [sessionStates]string{"free", "handshaking", "attaching", "open", "closing"}
+var sessionStateNames = [sessionStates]string{"free", "handshaking", "attaching", "early", "open", "closing"}
 
 // sessionIn is a session in a state, with its deadline long passed.
 func sessionIn(s *Shard, state sessionState) session {
@@ -59,30 +59,46 @@ func sessionEvents(t *testing.T, s *Shard) map[string]event {
 	if err != nil {
 		t.Fatal(err)
 	}
+	send, err := codec.AppendSend(nil, &codec.Send{Cseq: 1, To: 5, Parts: parts("x"), N: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
 	here, away := userOn(s.cfg.Placement, 0), userOn(s.cfg.Placement, 1)
 	return map[string]event{
-		"opened":      {kind: evOpened},
-		"hello":       hello(codec.Version, here),
-		"hello away":  hello(codec.Version, away),
-		"hello bad":   hello(9, here),
-		"ping":        frame(codec.AppendPing(nil), nil),
-		"unknown":     {kind: evFrame, frame: codec.Frame{Kind: 0x99}, used: 3},
-		"malformed":   {kind: evMalformed},
-		"attached":    said(message{kind: msgAttached, gen: 3}),
-		"refused":     said(message{kind: msgRefused, code: uint8(codec.CodeGenerationStale)}),
-		"push":        said(message{kind: msgPush, last: 1, payload: deliver}),
-		"ticked":      said(message{kind: msgTicked, first: 1}),
-		"soft":        said(message{kind: msgSoft, code: uint8(codec.CodeServerFull)}),
-		"kick":        said(message{kind: msgKick, code: uint8(codec.CodeReplaced)}),
-		"presence":    said(message{kind: msgPresence, code: 1}),
-		"ponged":      said(message{kind: msgPonged}),
-		"typing":      said(message{kind: msgTypingIs, code: 1}),
-		"timer":       {kind: evTimer},
-		"half closed": {kind: evHalfClosed},
-		"slow":        {kind: evSlow},
-		"drain":       {kind: evDrain},
-		"crashed":     {kind: evCrashed},
-		"closed":      {kind: evClosed},
+		"opened":         {kind: evOpened},
+		"hello":          hello(codec.Version, here),
+		"identified":     {kind: evIdentified, identity: Identity{User: here}},
+		"confirmed":      {kind: evConfirmed},
+		"hello early":    hello(codec.Version, here),
+		"hello held":     hello(codec.Version, here),
+		"hello unread":   hello(codec.Version, here),
+		"hello other":    hello(codec.Version, here+2),
+		"hello stale":    frame(codec.AppendHello(nil, &codec.Hello{Version: codec.Version, User: here, Gen: 4})),
+		"hello unproven": hello(codec.Version, here),
+		"send":           frame(send, nil),
+		"hello away":     hello(codec.Version, away),
+		"hello bad":      hello(9, here),
+		"ping":           frame(codec.AppendPing(nil), nil),
+		"unknown":        {kind: evFrame, frame: codec.Frame{Kind: 0x99}, used: 3},
+		"malformed":      {kind: evMalformed},
+		"attached":       said(message{kind: msgAttached, gen: 3}),
+		"attached early": said(message{kind: msgAttached, gen: 3}),
+		"attached late":  said(message{kind: msgAttached, gen: 3}),
+		"hold":           said(message{kind: msgHold}),
+		"refused":        said(message{kind: msgRefused, code: uint8(codec.CodeGenerationStale)}),
+		"push":           said(message{kind: msgPush, last: 1, payload: deliver}),
+		"ticked":         said(message{kind: msgTicked, first: 1}),
+		"soft":           said(message{kind: msgSoft, code: uint8(codec.CodeServerFull)}),
+		"kick":           said(message{kind: msgKick, code: uint8(codec.CodeReplaced)}),
+		"presence":       said(message{kind: msgPresence, code: 1}),
+		"ponged":         said(message{kind: msgPonged}),
+		"typing":         said(message{kind: msgTypingIs, code: 1}),
+		"timer":          {kind: evTimer},
+		"half closed":    {kind: evHalfClosed},
+		"slow":           {kind: evSlow},
+		"drain":          {kind: evDrain},
+		"crashed":        {kind: evCrashed},
+		"closed":         {kind: evClosed},
 	}
 }
 
@@ -90,7 +106,7 @@ func TestSessionTable(t *testing.T) {
 	s := quietShard()
 	head, rows := docTable(t, "session.go")
 	events := sessionEvents(t, s)
-	rows = append(rows, []string{"opened", "-", "-", "-", "ignore"})
+	rows = append(rows, []string{"opened", "-", "-", "-", "-", "ignore"})
 	if len(rows) != len(events) {
 		t.Fatalf("the table has %d rows, the test %d events", len(rows), len(events))
 	}
@@ -104,20 +120,40 @@ func TestSessionTable(t *testing.T) {
 			if sessionStateNames[state] != head[1+i] {
 				t.Fatalf("column %q is not %q", head[1+i], sessionStateNames[state])
 			}
-			if got := sessionCell(t, s, state, ev); got != want {
+			if got := sessionCell(t, s, state, row[0], ev); got != want {
 				t.Errorf("%s in %s: %q, the table says %q", row[0], head[1+i], got, want)
 			}
 		}
-		got := sessionCell(t, s, sessionFree, ev)
+		got := sessionCell(t, s, sessionFree, row[0], ev)
 		if want := "-"; row[0] == "opened" && got != "handshaking" || row[0] != "opened" && row[0] != "closed" && got != want {
 			t.Errorf("%s in free: %q", row[0], got)
 		}
 	}
 }
 
+// sessionRows prepares the session for the rows that need it.
+var sessionRows = map[string]func(p *session){
+	"identified":     func(p *session) { p.user = 0 },
+	"confirmed":      func(p *session) { p.flags |= flagEarly },
+	"hello":          func(p *session) { p.user = 0 },
+	"hello away":     func(p *session) { p.user = 0 },
+	"hello unproven": func(p *session) { p.user = 0 },
+	"hello early":    func(p *session) { p.flags |= flagEarly },
+	"hello held":     func(p *session) { p.flags |= flagEarly | flagHeldBack },
+	"hello unread":   func(p *session) { p.flags |= flagUnread },
+	"hello stale":    func(p *session) { p.mark = 5 },
+	"attached early": func(p *session) { p.flags |= flagEarly | flagUnread },
+	"attached late":  func(p *session) { p.flags |= flagUnread },
+	"hold":           func(p *session) { p.flags |= flagEarly | flagUnread },
+}
+
 // sessionCell steps a session and says in the words of the table what it did.
-func sessionCell(t *testing.T, s *Shard, state sessionState, ev event) string {
+func sessionCell(t *testing.T, s *Shard, state sessionState, row string, ev event) string {
 	p := sessionIn(s, state)
+	s.cfg.Proven = row == "hello unproven"
+	if prepare := sessionRows[row]; prepare != nil {
+		prepare(&p)
+	}
 	unexpected := s.stats.Unexpected
 	s.out.reset()
 	p.step(testNow, &ev, &s.world, &s.out)
@@ -132,7 +168,7 @@ func sessionCell(t *testing.T, s *Shard, state sessionState, ev event) string {
 		}
 		fmt.Fprintf(&cell, ": %v", f.Kind)
 	}
-	left := (state == sessionAttaching || state == sessionOpen) && (p.state == sessionClosing || p.state == sessionFree)
+	left := state >= sessionAttaching && state <= sessionOpen && (p.state == sessionClosing || p.state == sessionFree)
 	if detached := len(s.out.posts) == 1 && s.out.posts[0].message.kind == msgDetach; left != detached {
 		t.Errorf("from %s to %s it posted %+v", sessionStateNames[state], sessionStateNames[p.state], s.out.posts)
 	}

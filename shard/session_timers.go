@@ -33,7 +33,7 @@ func (s *session) delivered(now int64, seq uint64, w *world, out *effects) {
 		return
 	}
 	s.unackedMs = moment(now)
-	if s.flags&flagSoonTimer == 0 {
+	if s.flags&flagSoonTimer == 0 && s.state == sessionOpen { // before that the login timer is the sooner one
 		s.flags |= flagSoonTimer
 		out.timerMs = min(w.cfg.AckTimeoutMs, max(s.idleMs(w)-elapsed(now, s.heardMs), 1))
 	}

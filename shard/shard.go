@@ -89,7 +89,7 @@ func (s *Shard) Data(now int64, conn Conn, b []byte) (consumed int) {
 			return len(b)
 		}
 		frameMax := codec.FrameBytesMax
-		if p.state != sessionOpen {
+		if p.state == sessionHandshaking {
 			frameMax = codec.PreLoginFrameBytesMax
 		}
 		frame, used, err := codec.Next(b[consumed:], frameMax)
@@ -196,11 +196,11 @@ func (s *Shard) lookup(conn Conn) *session {
 func (s *Shard) take(now int64) {
 	m := &s.current
 	switch m.kind {
-	case msgAttached, msgRefused, msgPush, msgTicked, msgSoft, msgKick, msgPresence, msgTypingIs, msgPonged:
+	case msgAttached, msgRefused, msgPush, msgTicked, msgSoft, msgKick, msgPresence, msgTypingIs, msgPonged, msgHold:
 		s.takeForSession(now)
 	case msgAttach:
 		s.takeAttach(now)
-	case msgDetach, msgSend, msgRead, msgAck, msgStored, msgRejected, msgReceipt, msgPing:
+	case msgDetach, msgSend, msgRead, msgAck, msgStored, msgRejected, msgReceipt, msgPing, msgConfirm:
 		s.takeForMailbox(now)
 	case msgRoute:
 		s.takeRoute(now)

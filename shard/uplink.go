@@ -164,7 +164,7 @@ func (m *mailbox) giveBack(cseq uint64, out *effects) {
 
 // expel ends the attached session; its client comes back.
 func (m *mailbox) expel(out *effects) {
-	if m.state == mailboxOnline {
+	if m.attached() {
 		m.toSession(out, msgKick).code = uint8(codec.CodeCrashed)
 	}
 }
