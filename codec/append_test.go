@@ -128,6 +128,12 @@ func TestParseRefusesAnotherKindAndForeignFlags(t *testing.T) {
 		if err := parse(Frame{Kind: kind}); err != ErrBodyLength {
 			t.Errorf("%s: an empty body: %v", kind, err)
 		}
+		if shapes[kind&^0x80].flags&FlagExt == 0 {
+			if err := parse(Frame{Kind: kind, Flags: FlagExt, Body: make([]byte, 100)}); err != ErrFlags {
+				t.Errorf("%s: a block: %v", kind, err)
+			}
+			continue
+		}
 		if err := parse(Frame{Kind: kind, Flags: FlagExt}); err != ErrBodyLength {
 			t.Errorf("%s: an empty body with a block: %v", kind, err)
 		}

@@ -160,7 +160,7 @@ func TestEveryLayoutTableOfTheDocumentAddsUpToItsFrame(t *testing.T) {
 			t.Errorf("line %d: the table adds up to %s", i+1, sum)
 		}
 	}
-	if tables != 17 {
+	if tables != 18 {
 		t.Errorf("%d layout tables, want one for each stanza and direction, one for extensions and one for nodes", tables)
 	}
 }
