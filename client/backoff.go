@@ -41,5 +41,5 @@ func final(err error) bool {
 	if errors.As(err, &se) {
 		return !se.Temporary()
 	}
-	return errors.Is(err, ErrState) || errors.Is(err, ErrStateBehind)
+	return errors.Is(err, ErrState) || errors.Is(err, ErrStateBehind) || errors.Is(err, ErrServerKeyChanged)
 }

@@ -28,6 +28,8 @@ type Client struct {
 	token      uint64 // of the registration under way
 	epoch      uint32 // of the newest attempt to log in
 	epochKept  uint32 // State has all up to here set aside
+	identity   Identity
+	resumes    int // flights with a ticket in a row that no SUCCESS followed; of the goroutine that logs in
 	up         uplink
 	down       downlink
 	sent       sentTable
@@ -50,21 +52,23 @@ type Client struct {
 }
 
 // Dial logs in before it returns; ctx bounds that first login only. After it the client lives until Close or an error that
-// says not to return. Errors: ErrConfig, ErrStateOtherDevice, ErrStateDamaged, ErrProtocol, *ServerError with the
-// server's code, or the network's.
+// says not to return.
+//
+// The connection is encrypted unless WithPlaintext says otherwise. Then the server must prove that it has the key which
+// WithServerKey names or which State has pinned. The keys of the device are drawn at the first Dial on a State.
+//
+// Errors: ErrConfig, ErrServerKeyMissing, ErrServerKeyChanged, ErrStateOtherDevice, ErrStateDamaged, ErrState, ErrProtocol,
+// *ServerError with the server's code (ErrNotRegistered, ErrTokenRefused, ...), or the network's.
 func Dial(ctx context.Context, addr string, opts ...Option) (*Client, error) {
 	cfg, err := newConfig(opts)
 	if err != nil {
 		return nil, err
 	}
-	snap, err := cfg.state.Load()
+	snap, err := loadFor(cfg.state, cfg.user, cfg.device)
 	if err != nil {
 		return nil, err
 	}
-	if m := snap.Marks; m.User != 0 && (m.User != cfg.user || m.Device != cfg.device) {
-		return nil, fmt.Errorf("%w: user %d device %d, not user %d device %d", ErrStateOtherDevice, m.User, m.Device, cfg.user, cfg.device)
-	}
-	if err := checkSnapshot(&snap); err != nil {
+	if err := prepareIdentity(&cfg, &snap); err != nil {
 		return nil, err
 	}
 	c := newClient(addr, cfg, snap)
@@ -84,7 +88,7 @@ func Dial(ctx context.Context, addr string, opts ...Option) (*Client, error) {
 func newClient(addr string, cfg config, snap Snapshot) *Client {
 	c := &Client{
 		cfg: cfg, addr: addr, generation: snap.Marks.Generation, token: snap.Marks.Token,
-		epoch: snap.Marks.Epoch, epochKept: snap.Marks.Epoch,
+		epoch: snap.Marks.Epoch, epochKept: snap.Marks.Epoch, identity: snap.Identity,
 		log:        cfg.log.With("user", cfg.user, "device", cfg.device),
 		events:     make(chan Event, cfg.eventBuffer),
 		wake:       make(chan struct{}, 1),

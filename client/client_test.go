@@ -236,7 +236,7 @@ func TestDialReturnsTheServersRefusal(t *testing.T) {
 		f := newFake(t)
 		done := make(chan error)
 		go func() {
-			_, err := Dial(t.Context(), "fake", WithUser(testUser), WithDialer(f.dial))
+			_, err := Dial(t.Context(), "fake", WithUser(testUser), WithPlaintext(), WithDialer(f.dial))
 			done <- err
 		}()
 		p := f.accept()
@@ -260,7 +260,7 @@ func TestDialGivesUpWithItsContext(t *testing.T) {
 			_, _ = io.Copy(io.Discard, p.conn)
 		}()
 		start := time.Now()
-		_, err := Dial(ctx, "fake", WithUser(testUser), WithDialer(f.dial))
+		_, err := Dial(ctx, "fake", WithUser(testUser), WithPlaintext(), WithDialer(f.dial))
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 3*time.Second {
 			t.Errorf("Dial after %v: %v", time.Since(start), err)
 		}
@@ -337,7 +337,7 @@ func TestFailedAttemptsBackOffUntilTheServerIsThere(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		f.down.Store(true)
-		c, err := Dial(t.Context(), "fake", WithUser(testUser), WithDialer(f.dial), WithOfflineStart(), WithBackoff(time.Second, 8*time.Second))
+		c, err := Dial(t.Context(), "fake", WithUser(testUser), WithPlaintext(), WithDialer(f.dial), WithOfflineStart(), WithBackoff(time.Second, 8*time.Second))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -944,7 +944,7 @@ func TestWhatCannotBeSentIsRefusedAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		f.down.Store(true)
-		c, err := Dial(t.Context(), "fake", WithUser(testUser), WithDialer(f.dial), WithOfflineStart(), WithEventBuffer(EventBufferMax+1))
+		c, err := Dial(t.Context(), "fake", WithUser(testUser), WithPlaintext(), WithDialer(f.dial), WithOfflineStart(), WithEventBuffer(EventBufferMax+1))
 		if err != nil {
 			t.Fatal(err)
 		}

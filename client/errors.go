@@ -16,8 +16,16 @@ var (
 	ErrStateInUse = errors.New("client: state is in use")
 	// ErrStateDamaged: the state does not read as this version's.
 	ErrStateDamaged = errors.New("client: state is damaged")
+	// ErrServerKeyMissing: neither the application nor the state names the server's key.
+	ErrServerKeyMissing = errors.New("client: the server's key is not known: WithServerKey names it, WithTrustFirst takes what the server shows, WithPlaintext does without")
 	// ErrStateOtherDevice: the state belongs to another user or device.
 	ErrStateOtherDevice = errors.New("client: state belongs to another device")
+)
+
+// Errors of RequestLink and ApproveLink.
+var (
+	// ErrLink: these devices can't be linked.
+	ErrLink = errors.New("client: no link")
 )
 
 // Errors of Send, Read, Ack and Subscribe.
@@ -48,6 +56,10 @@ var (
 	// copy of the state's file. Going on would give old numbers to new messages, so the client ends.
 	ErrStateBehind = errors.New("client: state is older than what the server knows of this device")
 
+	// ErrServerKeyChanged: whoever answers does not have the pinned key, and no certificate of the pinned operator names
+	// its key: an impostor, or a server whose keys were made anew. Nothing was sent to it. The client does not come back by itself.
+	ErrServerKeyChanged = errors.New("client: SOMEBODY ELSE ANSWERS: the server's key is not the pinned one")
+
 	// ErrReplaced: another client logged in as this device.
 	ErrReplaced = &ServerError{Code: codec.CodeReplaced}
 	// ErrGenerationStale: this device was registered again since; the state can't be used any more.
@@ -56,6 +68,10 @@ var (
 	ErrVersion = &ServerError{Code: codec.CodeVersion}
 	// ErrNotAuthorized: the server does not accept this device.
 	ErrNotAuthorized = &ServerError{Code: codec.CodeNotAuthorized}
+	// ErrNotRegistered: the server does not know the device with this key; a token registers it.
+	ErrNotRegistered = &ServerError{Code: codec.CodeNotRegistered}
+	// ErrTokenRefused: the registration token is forged, expired, used, or somebody else's.
+	ErrTokenRefused = &ServerError{Code: codec.CodeTokenRefused}
 	// ErrDraining: the server is going down; it is fine to come back.
 	ErrDraining = &ServerError{Code: codec.CodeDraining}
 )
@@ -67,6 +83,7 @@ type ServerError struct {
 	RetryAfter time.Duration // come back no sooner; 0 when the server named none
 	Host       string        // GOAWAY: where to go instead, or ""
 	Text       string
+	Unproven   bool // said before the server had proved who it is: a hint, which never ends a client
 }
 
 // Error names the code, in words where the project's codes have them.
@@ -74,6 +91,9 @@ func (e *ServerError) Error() string {
 	s := fmt.Sprintf("server: %s (code %d)", codeText(e.Code), e.Code)
 	if e.Text != "" {
 		s += ": " + e.Text
+	}
+	if e.Unproven {
+		s += ", it says"
 	}
 	return s
 }
@@ -84,8 +104,8 @@ func (e *ServerError) Is(target error) bool {
 	return ok && t.Code == e.Code
 }
 
-// Temporary is true when the code lets the client come back by itself.
-func (e *ServerError) Temporary() bool { return e.Code.Returns() }
+// Temporary is true when the code lets the client come back by itself, or when nobody has proved it.
+func (e *ServerError) Temporary() bool { return e.Unproven || e.Code.Returns() }
 
 // closedBy wraps the reason of a client's end so that both ErrClosed and the reason are found.
 func closedBy(cause error) error {
@@ -126,6 +146,8 @@ var codeTexts = map[codec.ErrorCode]string{
 	codec.CodeGenerationStale: "this device was registered again since; its state can't be used any more",
 	codec.CodeNotAuthorized:   "not authorized",
 	codec.CodeAckInvalid:      "acknowledged what was never delivered",
+	codec.CodeNotRegistered:   "does not know this device, or knows it with another key",
+	codec.CodeTokenRefused:    "refused the registration token",
 	codec.CodeDraining:        "going down",
 	codec.CodeLoginTimeout:    "login took too long",
 	codec.CodeIdle:            "nothing heard from this client for too long",
@@ -133,4 +155,6 @@ var codeTexts = map[codec.ErrorCode]string{
 	codec.CodeAckTimeout:      "nothing acknowledged for too long",
 	codec.CodeCrashed:         "failed in this session",
 	codec.CodeBusy:            "full",
+	codec.CodeTicket:          "ticket refused",
+	codec.CodeSessionLimit:    "too many devices of this user are connected",
 }

@@ -19,7 +19,7 @@ func ExampleDial() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 
-	c, err := client.Dial(ctx, addr, client.WithUser(1001))
+	c, err := client.Dial(ctx, addr, client.WithUser(1001), client.WithPlaintext())
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -54,7 +54,7 @@ func ExampleClient_Ack() {
 	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
 	defer cancel()
 
-	c, err := client.Dial(ctx, addr, client.WithUser(1002))
+	c, err := client.Dial(ctx, addr, client.WithUser(1002), client.WithPlaintext())
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -91,7 +91,7 @@ func ExampleOpenState() {
 			fmt.Println(err)
 			return
 		}
-		c, err := client.Dial(context.Background(), addr, client.WithUser(1001), client.WithState(state))
+		c, err := client.Dial(context.Background(), addr, client.WithUser(1001), client.WithPlaintext(), client.WithState(state))
 		if err != nil {
 			fmt.Println(err)
 			return

@@ -201,7 +201,7 @@ func (f *fake) connect(s codec.Success, opts ...Option) (*Client, *peer, codec.H
 		err error
 	}
 	done := make(chan result, 1)
-	opts = append([]Option{WithUser(testUser), WithDialer(f.dial)}, opts...)
+	opts = append([]Option{WithUser(testUser), WithPlaintext(), WithDialer(f.dial)}, opts...)
 	go func() {
 		c, err := Dial(f.t.Context(), "fake", opts...)
 		done <- result{c, err}

@@ -36,7 +36,7 @@ func ack(t *testing.T, c *Client, m Message) {
 func (f *fake) later(state State, inbox []string, opts ...Option) (*Client, *peer, codec.Hello, []Message) {
 	f.t.Helper()
 	done := make(chan *Client, 1)
-	opts = append([]Option{WithUser(testUser), WithDialer(f.dial), WithState(state)}, opts...)
+	opts = append([]Option{WithUser(testUser), WithPlaintext(), WithDialer(f.dial), WithState(state)}, opts...)
 	go func() {
 		c, err := Dial(f.t.Context(), "fake", opts...)
 		if err != nil {
@@ -185,7 +185,7 @@ func TestWhatIsInTheInboxIsReadAndRecognisedLikeAnyMessage(t *testing.T) {
 		closeClient(t, c)
 
 		f.down.Store(true)
-		c, err := Dial(t.Context(), "fake", WithUser(testUser), WithDialer(f.dial), WithState(state), WithOfflineStart())
+		c, err := Dial(t.Context(), "fake", WithUser(testUser), WithPlaintext(), WithDialer(f.dial), WithState(state), WithOfflineStart())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -36,6 +36,8 @@ const (
 	InboxEntriesMax = 16_384
 	// InboxBytesMax bounds their payloads, as they came on the wire. At the bound messages wait at the server.
 	InboxBytesMax = 32 << 20
+	// RegistrationTokenBytesMax bounds WithRegistrationToken: it travels in an extension of HELLO. Over it: ErrConfig.
+	RegistrationTokenBytesMax = 255
 	// SubscriptionsMax bounds the users whose presence is watched. Over it: ErrTooManySubscriptions.
 	SubscriptionsMax = 256
 	// EphemeralBytesMax bounds typing notices that wait to be written. Over it new ones are dropped: they are stale soon.
@@ -50,6 +52,12 @@ const (
 const (
 	// LoginTimeout bounds connecting and the answer to HELLO of every login but the first, which Dial's context bounds too.
 	LoginTimeout = 10 * time.Second
+	// RefusalRetryMax bounds the retry-after of a refusal in the handshake, which anybody on the way could have written. A longer
+	// one is taken as this.
+	RefusalRetryMax = 5 * time.Minute
+	// resumesMax is how many flights with a ticket in a row may end without SUCCESS before the ticket is left aside once: a
+	// server that can't take it and does not say so would never be reached again.
+	resumesMax = 2
 	// PongTimeout is how long the server may stay silent after a ping. Over it the connection is given up.
 	PongTimeout = 10 * time.Second
 	// WriteTimeout bounds one write. Over it the connection is given up.

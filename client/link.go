@@ -2,6 +2,7 @@ package client
 
 import (
 	"context"
+	"crypto/ed25519"
 	"errors"
 	"fmt"
 	"io"
@@ -16,7 +17,7 @@ import (
 // link is one logged-in connection. The client's mutex guards its fields; conn is used by the reader (Read) and the
 // writer (Write), in is the reader's.
 //
-//	dial -> HELLO -> SUCCESS -> attached ---read error, ERROR, silence---> detached -> backoff -> dial
+//	dial -> handshake -> HELLO -> SUCCESS -> attached ---read error, ERROR, silence---> detached -> backoff -> dial
 type link struct {
 	conn      net.Conn
 	in        *frameReader
@@ -109,6 +110,9 @@ func (c *Client) login(ctx context.Context) (*link, error) {
 func dropConn(conn net.Conn) { _ = conn.Close() }
 
 func (c *Client) shakeHands(conn net.Conn) (*link, error) {
+	if c.cfg.transport != transportPlain {
+		return c.secureLogin(conn)
+	}
 	hello, err := c.hello()
 	if err != nil {
 		return nil, err
@@ -152,10 +156,23 @@ func (c *Client) hello() (codec.Hello, error) {
 	h := codec.Hello{Version: codec.Version, User: c.cfg.user, Device: c.cfg.device, Gen: c.generation, Epoch: c.epoch}
 	if h.Gen == 0 {
 		h.DownSeq = c.token
+		h.Ext = c.registration()
 	} else {
 		h.Incarnation, h.DownSeq, h.Ticked = c.durableIncarnation, c.durableLast, c.up.ticked
 	}
 	return h, nil
+}
+
+// registration is what a new generation's HELLO says on the encrypted transport. The mutex is held.
+func (c *Client) registration() codec.Ext {
+	if c.cfg.transport == transportPlain {
+		return nil
+	}
+	var e codec.Ext
+	if len(c.cfg.token) > 0 {
+		e = e.Append(codec.ExtItem{Type: codec.ExtToken, Value: c.cfg.token})
+	}
+	return e.Append(codec.ExtItem{Type: codec.ExtSignKey, Value: c.identity.signer().Public().(ed25519.PublicKey)})
 }
 
 // readSuccess skips what may be skipped and returns the answer to HELLO. A refusal is a *ServerError.

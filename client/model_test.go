@@ -300,7 +300,7 @@ func runModel(t *testing.T, seed uint64) {
 			t.Fatalf("sent %d, kept %d after %d runs", app.sent, len(app.kept), run)
 		}
 		k := &killable{State: state}
-		opts := []Option{WithUser(testUser), WithDialer(f.dial), WithState(k), WithOfflineStart(), WithEventBuffer(1 + r.IntN(20))}
+		opts := []Option{WithUser(testUser), WithPlaintext(), WithDialer(f.dial), WithState(k), WithOfflineStart(), WithEventBuffer(1 + r.IntN(20))}
 		app.begin(run, r.IntN(3) > 0)
 		if !app.shows || r.IntN(2) == 0 {
 			opts = append(opts, withInboxOf(r.IntN(12)))

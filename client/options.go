@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"trunkline/codec"
+	"trunkline/codec/secure"
 )
 
 // Option configures Dial.
@@ -24,12 +25,24 @@ type config struct {
 	eventBuffer  int
 	once         bool
 	offline      bool
+	transport    transport
+	serverKey    *secure.ServerKey
+	trustFirst   bool
+	token        []byte // of the registration; empty: none
 	inbox        bool
 	inboxEntries int // InboxEntriesMax; tests have less
 	dial         func(ctx context.Context, addr string) (net.Conn, error)
 	now          func() time.Time
 	jitter       func(d time.Duration) time.Duration // uniform in [0, d)
 }
+
+// transport is how frames travel.
+type transport uint8
+
+const (
+	transportEncrypted transport = iota
+	transportPlain
+)
 
 // WithUser names the user to log in as. Required; 1 to codec.UserMax.
 func WithUser(user uint64) Option { return func(c *config) { c.user = user } }
@@ -40,6 +53,25 @@ func WithDevice(device uint8) Option { return func(c *config) { c.device = devic
 // WithState says where outbox and marks live; the default is NewMemoryState(). The state stays the caller's to close,
 // after the client.
 func WithState(s State) Option { return func(c *config) { c.state = s } }
+
+// WithServerKey names the server's key. Only who has it is talked to, or who has a certificate of the operator that it
+// names; State remembers the key. A key of State that the same operator has certified since stays; any other gives way.
+func WithServerKey(k secure.ServerKey) Option { return func(c *config) { c.serverKey = &k } }
+
+// WithTrustFirst pins whatever key the server shows when none is known yet. Whoever answers that one time is trusted from then
+// on: for trials, and where nobody stands in between. The operator's key is not learned this way, so a server that
+// changes its key later is ErrServerKeyChanged.
+func WithTrustFirst() Option { return func(c *config) { c.trustFirst = true } }
+
+// WithPlaintext connects without encryption and without proof of anybody's identity, for a server that listens with
+// --transport=plain: in networks that are trusted, and for tests. It does not go with the options of the encrypted transport.
+func WithPlaintext() Option { return func(c *config) { c.transport = transportPlain } }
+
+// WithRegistrationToken registers the device: the server's verifier judges the token, 1 to RegistrationTokenBytesMax bytes. It
+// is shown while State has no generation, and not looked at once it has one.
+func WithRegistrationToken(token []byte) Option {
+	return func(c *config) { c.token = append([]byte{}, token...) }
+}
 
 // WithLogger has reconnects and what the server says logged; the default is silence.
 func WithLogger(l *slog.Logger) Option { return func(c *config) { c.log = l } }
@@ -106,8 +138,24 @@ func newConfig(opts []Option) (config, error) {
 	case cfg.log == nil || cfg.dial == nil:
 		return cfg, fmt.Errorf("%w: nil logger or dialer", ErrConfig)
 	}
+	if err := cfg.checkTransport(); err != nil {
+		return cfg, err
+	}
 	if cfg.state == nil {
 		cfg.state = NewMemoryState()
 	}
 	return cfg, nil
+}
+
+// checkTransport holds the options of the transport against each other.
+func (c *config) checkTransport() error {
+	switch {
+	case c.token != nil && (len(c.token) == 0 || len(c.token) > RegistrationTokenBytesMax):
+		return fmt.Errorf("%w: registration token of %d bytes", ErrConfig, len(c.token))
+	case c.serverKey != nil && c.serverKey.Static == secure.PublicKey{}:
+		return fmt.Errorf("%w: the server's key is zero", ErrConfig)
+	case c.transport == transportPlain && (c.serverKey != nil || c.trustFirst || c.token != nil):
+		return fmt.Errorf("%w: the plain transport proves nothing: it takes no server key and no registration token", ErrConfig)
+	}
+	return nil
 }

@@ -150,6 +150,8 @@ func (c *Client) handle(l *link, f codec.Frame) error {
 	case codec.KindPong:
 		c.handlePong(l)
 		return nil
+	case codec.KindTicket:
+		return c.handleTicket(f)
 	case codec.KindNode:
 		return nil // nothing was asked
 	}

@@ -95,16 +95,18 @@ type Received struct {
 
 // Snapshot is everything a State holds. Outbox, Sent and Inbox are in the order of their numbers.
 type Snapshot struct {
-	Marks   Marks
-	Outbox  []Entry // above Marks.Ticked
-	Streams []Stream
-	Sent    []Sent
-	Inbox   []Received
+	Marks    Marks
+	Identity Identity // zero until the first commit that has one
+	Outbox   []Entry  // above Marks.Ticked
+	Streams  []Stream
+	Sent     []Sent
+	Inbox    []Received
 }
 
 // Change is what one commit does. Applied in the order of the fields.
 type Change struct {
 	Marks       Marks       // always the whole
+	Identity    *Identity   // nil: stays as it is
 	Put         []Entry     // added to the outbox; an entry of the same cseq is replaced. What Marks.Ticked covers leaves
 	StreamsGone []StreamKey // forgotten
 	Streams     []Stream    // added or replaced

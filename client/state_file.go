@@ -14,6 +14,7 @@ import (
 //
 //	marks    "v1"                                    -> user u64, device u8, gen u16, incarnation u64, last u64, ticked u64,
 //	                                                    next u64, epoch u32, token u64
+//	identity "v1"                                    -> see appendIdentity; empty on the plain transport, and in files of before
 //	outbox   cseq u64                                -> entry, see appendEntry
 //	streams  user u64, device u8, gen u16, group u64 -> id u64, below u64, used u64
 //	sent     id u64                                  -> peer u64, level u8, rejected u8
@@ -31,14 +32,16 @@ const (
 	entryBytes     = 1 + 8 + 8 + 8 + 1 + 1 + 1 + 2 + 8 + 8 // before the payload
 )
 
-// The names of the buckets and of the one key in marks.
+// The names of the buckets and of the one key in marks and in identity.
 const (
-	bucketMarks   = "marks"
-	bucketOutbox  = "outbox"
-	bucketStreams = "streams"
-	bucketSent    = "sent"
-	bucketInbox   = "inbox"
-	keyMarks      = "v1"
+	bucketMarks    = "marks"
+	bucketIdentity = "identity"
+	bucketOutbox   = "outbox"
+	bucketStreams  = "streams"
+	bucketSent     = "sent"
+	bucketInbox    = "inbox"
+	keyMarks       = "v1"
+	keyIdentity    = "v1"
 )
 
 // OpenState opens or creates the file of one device (mode 0600; its folder must exist) and locks it until Close.
@@ -62,7 +65,7 @@ func OpenState(path string) (State, error) {
 }
 
 func createBuckets(tx *bbolt.Tx) error {
-	for _, name := range []string{bucketMarks, bucketOutbox, bucketStreams, bucketSent, bucketInbox} {
+	for _, name := range []string{bucketMarks, bucketIdentity, bucketOutbox, bucketStreams, bucketSent, bucketInbox} {
 		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 			return err
 		}
@@ -97,7 +100,11 @@ func loadAll(tx *bbolt.Tx, snap *Snapshot) error {
 		return fmt.Errorf("marks have %d bytes", len(v))
 	}
 	snap.Marks = parseMarks(v)
-	err := tx.Bucket([]byte(bucketOutbox)).ForEach(func(k, v []byte) error {
+	var err error
+	if snap.Identity, err = loadIdentity(tx.Bucket([]byte(bucketIdentity))); err != nil {
+		return err
+	}
+	err = tx.Bucket([]byte(bucketOutbox)).ForEach(func(k, v []byte) error {
 		e, err := parseEntry(k, v)
 		if err == nil && e.Cseq > snap.Marks.Ticked {
 			snap.Outbox = append(snap.Outbox, e)
@@ -141,6 +148,9 @@ func (s *fileState) Commit(c *Change) error {
 	s.key = s.key[:0]
 	return s.db.Update(func(tx *bbolt.Tx) error {
 		if err := tx.Bucket([]byte(bucketMarks)).Put([]byte(keyMarks), appendMarks(nil, &c.Marks)); err != nil {
+			return err
+		}
+		if err := commitIdentityRow(tx.Bucket([]byte(bucketIdentity)), c.Identity); err != nil {
 			return err
 		}
 		if err := s.commitOutbox(tx.Bucket([]byte(bucketOutbox)), c); err != nil {

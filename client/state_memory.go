@@ -8,17 +8,18 @@ import (
 
 // memoryState is a State that ends with the process. A second client may continue with it after the first was closed.
 type memoryState struct {
-	mu      sync.Mutex
-	marks   Marks
-	outbox  map[uint64]Entry
-	streams map[StreamKey]Stream
-	sent    map[uint64]Sent
-	gone    uint64 // every sent up to here is forgotten
-	inbox   []Received
+	mu       sync.Mutex
+	marks    Marks
+	identity Identity
+	outbox   map[uint64]Entry
+	streams  map[StreamKey]Stream
+	sent     map[uint64]Sent
+	gone     uint64 // every sent up to here is forgotten
+	inbox    []Received
 }
 
 // NewMemoryState is a State that is gone with the process. The next process registers a new generation of the device;
-// what waits in the outbox then is lost.
+// what waits in the outbox then is lost. On the encrypted transport the next process is another device to the server: its key is gone.
 func NewMemoryState() State {
 	return &memoryState{outbox: map[uint64]Entry{}, streams: map[StreamKey]Stream{}, sent: map[uint64]Sent{}}
 }
@@ -27,7 +28,7 @@ func NewMemoryState() State {
 func (s *memoryState) Load() (Snapshot, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	snap := Snapshot{Marks: s.marks}
+	snap := Snapshot{Marks: s.marks, Identity: s.identity}
 	for _, e := range s.outbox {
 		snap.Outbox = append(snap.Outbox, e)
 	}
@@ -50,6 +51,9 @@ func (s *memoryState) Commit(c *Change) error {
 		delete(s.outbox, cseq)
 	}
 	s.marks = c.Marks
+	if c.Identity != nil {
+		s.identity = *c.Identity
+	}
 	for _, e := range c.Put {
 		if e.Cseq > c.Marks.Ticked {
 			s.outbox[e.Cseq] = e

@@ -156,7 +156,7 @@ func TestDialRefusesAStateThatIsNotItsOwn(t *testing.T) {
 			if err := s.Commit(&tc.c); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := Dial(t.Context(), "127.0.0.1:1", WithUser(testUser), WithState(s)); !errors.Is(err, tc.want) {
+			if _, err := Dial(t.Context(), "127.0.0.1:1", WithUser(testUser), WithPlaintext(), WithState(s)); !errors.Is(err, tc.want) {
 				t.Errorf("Dial: %v", err)
 			}
 		})
@@ -192,7 +192,7 @@ func TestConcurrentSendsShareCommits(t *testing.T) {
 		f := newFake(t)
 		f.down.Store(true)
 		g := &gate{State: NewMemoryState(), enter: make(chan struct{}), leave: make(chan struct{})}
-		c, err := Dial(t.Context(), "fake", WithUser(testUser), WithDialer(f.dial), WithOfflineStart(), WithState(g))
+		c, err := Dial(t.Context(), "fake", WithUser(testUser), WithPlaintext(), WithDialer(f.dial), WithOfflineStart(), WithState(g))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -268,7 +268,7 @@ func TestTheGenerationIsKeptBeforeAnythingIsSentUnderIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		state := NewMemoryState()
-		c, err := Dial(t.Context(), "fake", WithUser(testUser), WithDialer(f.dial), WithOfflineStart(), WithState(state))
+		c, err := Dial(t.Context(), "fake", WithUser(testUser), WithPlaintext(), WithDialer(f.dial), WithOfflineStart(), WithState(state))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -87,7 +87,7 @@ func TestTheLastAckArrivesThoughInputWasNotRead(t *testing.T) {
 	})
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
-	c, err := Dial(ctx, addr, WithUser(testUser), WithEventBuffer(1))
+	c, err := Dial(ctx, addr, WithUser(testUser), WithPlaintext(), WithEventBuffer(1))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func TestAClientHasTwoGoroutines(t *testing.T) {
 		}
 		<-leave
 	})
-	c, err := Dial(t.Context(), addr, WithUser(testUser))
+	c, err := Dial(t.Context(), addr, WithUser(testUser), WithPlaintext())
 	if err != nil {
 		t.Fatal(err)
 	}

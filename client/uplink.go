@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"trunkline/codec"
+	"trunkline/codec/secure"
 )
 
 // uplink is the outbox and how far it came: pure, no I/O, no clock. The client's mutex guards it.
@@ -27,6 +28,7 @@ type uplink struct {
 	windowEntries int
 	windowBytes   int
 	refusedUntil  time.Time // nothing is sent before; zero: not refused
+	early         bool      // [ticked+1, next) went with the first flight of the connection that begins
 }
 
 // newUplink continues with what a State held.
@@ -100,11 +102,29 @@ func (u *uplink) tick(upHigh uint64) (first, last uint64, ok bool) {
 	return first, last, true
 }
 
-// begin starts a connection: everything un-ticked is sent again, in order.
+// beginEarly starts a connection whose first flight carries entries, before the server has named its window.
+func (u *uplink) beginEarly() {
+	u.begin(InFlightMax, secure.EarlyBytesMax)
+	u.rewind(u.ticked + 1)
+	u.early = true
+}
+
+// takeEarly is take for the first flight, which carries messages only: a receipt and what is behind it wait for SUCCESS.
+func (u *uplink) takeEarly(now time.Time) (Entry, bool) {
+	if u.next <= u.durable && u.entries[u.next-u.ticked-1].Kind != EntrySend {
+		return Entry{}, false
+	}
+	return u.take(now)
+}
+
+// begin starts a connection: everything un-ticked that did not go with its first flight is sent again, in order.
 func (u *uplink) begin(windowEntries, windowBytes int) {
 	u.windowEntries = min(max(windowEntries, 1), InFlightMax)
 	u.windowBytes = windowBytes
-	u.rewind(u.ticked + 1)
+	if !u.early {
+		u.rewind(u.ticked + 1)
+	}
+	u.early = false
 	u.refusedUntil = time.Time{}
 }
 

@@ -45,7 +45,7 @@ func TestSendHearsOfItsMessageBehindAClosedWindow(t *testing.T) {
 	for _, place := range []string{"home", "accept"} {
 		t.Run(place, func(t *testing.T) {
 			s := serve(t, "--place", place, "--loops", "2", "--mailbox-entries", "100")
-			at := []string{"--server", s.addr, "--state", t.TempDir()}
+			at := []string{"--plain", "--server", s.addr, "--state", t.TempDir()}
 			fill(t, at, 1002, 1001, aboveTheWindow)
 			fill(t, at, 1002, 1003, 100) // full
 			send := func(to, wait string) []string {
@@ -78,7 +78,7 @@ func TestSendHearsOfItsMessageBehindAClosedWindow(t *testing.T) {
 func TestASendThatIsKilledLosesNothingAndShowsNothingTwice(t *testing.T) {
 	const messages = 150
 	s := serve(t)
-	at := []string{"--server", s.addr, "--state", t.TempDir()}
+	at := []string{"--plain", "--server", s.addr, "--state", t.TempDir()}
 	fill(t, at, 1001, 1002, messages)
 	for i := range 12 {
 		p := talk(t, append([]string{"send", "--user", "1002", "--to", "1001", "--wait", "read"}, append(at, fmt.Sprint("answer ", i))...)...)
@@ -103,7 +103,7 @@ func TestASendThatIsKilledLosesNothingAndShowsNothingTwice(t *testing.T) {
 
 func TestAChatShowsFirstWhatCameWhileItsUserWasSending(t *testing.T) {
 	s := serve(t)
-	at := []string{"--server", s.addr, "--state", t.TempDir()}
+	at := []string{"--plain", "--server", s.addr, "--state", t.TempDir()}
 	fill(t, at, 1001, 1002, 3)
 	if r := runBinary(t, append([]string{"send", "--user", "1002", "--to", "1003"}, append(at, "x")...)...); r.code != exitOK {
 		t.Fatalf("send: %+v", r)

@@ -27,6 +27,8 @@ func commands() []command {
 	return []command{
 		{"serve", "run the chat server", runServe},
 		{"status", "show how a running server is doing", runStatus},
+		{"register", "enrol a device, once", runRegister},
+		{"link", "let a second device register, from the first", runLink},
 		{"chat", "talk to somebody, line by line", runChat},
 		{"send", "send one message and wait for its tick", runSend},
 		{"recv", "receive messages as lines of JSON", runRecv},

@@ -117,7 +117,7 @@ func (p *talker) wait() result {
 
 func TestSendAndRecvTellTheSameStory(t *testing.T) {
 	s := serve(t)
-	at := []string{"--server", s.addr, "--state", t.TempDir()}
+	at := []string{"--plain", "--server", s.addr, "--state", t.TempDir()}
 	before := time.Now().Unix()
 	r := runBinary(t, append([]string{"send", "--user", "1001", "--to", "1002"}, append(at, "two", "words")...)...)
 	got := lines(t, r.stdout)
@@ -160,7 +160,7 @@ func TestSendAndRecvTellTheSameStory(t *testing.T) {
 
 func TestSendWaitsForTheTickItWasAskedFor(t *testing.T) {
 	s := serve(t)
-	at := []string{"--server", s.addr, "--state", t.TempDir()}
+	at := []string{"--plain", "--server", s.addr, "--state", t.TempDir()}
 	send := func(wait, timeout string) []string {
 		return append([]string{"send", "--user", "1001", "--to", "1002", "--wait", wait, "--timeout", timeout}, append(at, "hello")...)
 	}
@@ -187,7 +187,7 @@ func TestSendWaitsForTheTickItWasAskedFor(t *testing.T) {
 func TestNothingIsLostWhenRecvIsKilled(t *testing.T) {
 	const messages = 150 // more than two windows
 	s := serve(t)
-	at := []string{"--server", s.addr, "--state", t.TempDir()}
+	at := []string{"--plain", "--server", s.addr, "--state", t.TempDir()}
 	c := talk(t, append([]string{"chat", "--user", "1001", "--to", "1002"}, at...)...)
 	for i := 1; i <= messages; i++ {
 		c.say(fmt.Sprint("m", i))
@@ -242,7 +242,7 @@ func TestWrongUseOfTalkingIsOneLine(t *testing.T) {
 		{"a word too many", []string{"recv", "--user", "1", "now"}, exitUsage, `"now" is not a flag`},
 		{"a server without a port", []string{"chat", "--user", "1", "--to", "2", "--server", "localhost"}, exitUsage, "is not host:port"},
 		{"a chat with nobody", []string{"chat", "--user", "1"}, exitUsage, "--to says whom to talk to"},
-		{"a server that is not there", []string{"send", "--user", "1", "--to", "2", "--server", "127.0.0.1:1", "--state", state, "x"}, exitFailed, "connection refused"},
+		{"a server that is not there", []string{"send", "--user", "1", "--to", "2", "--plain", "--server", "127.0.0.1:1", "--state", state, "x"}, exitFailed, "connection refused"},
 		{"a state that is a file", []string{"recv", "--user", "1", "--state", binary}, exitFailed, "not a directory"},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -261,7 +261,7 @@ func TestWrongUseOfTalkingIsOneLine(t *testing.T) {
 
 func TestWhatLooksLikeAFlagCanBeSent(t *testing.T) {
 	s := serve(t)
-	r := runBinary(t, "send", "--user", "1", "--to", "2", "--server", s.addr, "--state", t.TempDir(), "--", "--wait", "read")
+	r := runBinary(t, "send", "--user", "1", "--to", "2", "--plain", "--server", s.addr, "--state", t.TempDir(), "--", "--wait", "read")
 	if got := lines(t, r.stdout); r.code != exitOK || len(got) != 1 || *got[0].Text != "--wait read" {
 		t.Errorf("%+v", r)
 	}
@@ -270,7 +270,7 @@ func TestWhatLooksLikeAFlagCanBeSent(t *testing.T) {
 func TestAStateInUseAndAReplacedClientSaySo(t *testing.T) {
 	s := serve(t)
 	dir := t.TempDir()
-	at := []string{"--server", s.addr, "--state", dir}
+	at := []string{"--plain", "--server", s.addr, "--state", dir}
 	p := talk(t, append([]string{"chat", "--user", "1001", "--to", "1002"}, at...)...)
 	p.sees("connected")
 	r := runBinary(t, append([]string{"recv", "--user", "1001"}, at...)...)
@@ -281,7 +281,7 @@ func TestAStateInUseAndAReplacedClientSaySo(t *testing.T) {
 	if r.code != exitOK {
 		t.Errorf("another device: %+v", r)
 	}
-	other := talk(t, "chat", "--user", "1001", "--to", "1002", "--server", s.addr, "--state", t.TempDir())
+	other := talk(t, "chat", "--user", "1001", "--to", "1002", "--plain", "--server", s.addr, "--state", t.TempDir())
 	other.sees("connected")
 	if r := p.wait(); r.code != exitFailed || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, "another client logged in as this device") {
 		t.Errorf("replaced: %+v", r)
@@ -294,7 +294,7 @@ func TestAStateInUseAndAReplacedClientSaySo(t *testing.T) {
 
 func TestAChatShowsTicksAndPresenceInWords(t *testing.T) {
 	s := serve(t)
-	at := []string{"--server", s.addr, "--state", t.TempDir()}
+	at := []string{"--plain", "--server", s.addr, "--state", t.TempDir()}
 	a := talk(t, append([]string{"chat", "--user", "1001", "--to", "1002"}, at...)...)
 	a.sees("connected")
 	a.sees("1002 is away")
@@ -327,7 +327,7 @@ func TestTheNamesOfLoopbackShareOneState(t *testing.T) {
 	}
 	dir := t.TempDir()
 	for i, addr := range []string{s.addr, "localhost:" + port, "LOCALHOST:" + port, ":" + port, s.addr} {
-		r := runBinary(t, "send", "--server", addr, "--state", dir, "--user", "1001", "--to", "1002", "hello")
+		r := runBinary(t, "send", "--plain", "--server", addr, "--state", dir, "--user", "1001", "--to", "1002", "hello")
 		if want := fmt.Sprintf(`{"id":%d,`, i+1); r.code != exitOK || !strings.HasPrefix(r.stdout, want) {
 			t.Errorf("%s: %+v, want %s", addr, r, want)
 		}
@@ -352,7 +352,7 @@ func freeAddr(t *testing.T) string {
 func TestChatsReturnAfterARestartAndSendWhatWasWrittenMeanwhile(t *testing.T) {
 	addr := freeAddr(t)
 	s := serve(t, "--listen", addr)
-	at := []string{"--server", addr, "--state", t.TempDir()}
+	at := []string{"--plain", "--server", addr, "--state", t.TempDir()}
 	a := talk(t, append([]string{"chat", "--user", "1001", "--to", "1002"}, at...)...)
 	b := talk(t, append([]string{"chat", "--user", "1002", "--to", "1001"}, at...)...)
 	a.sees("connected")
@@ -396,7 +396,7 @@ func TestChatsReturnAfterARestartAndSendWhatWasWrittenMeanwhile(t *testing.T) {
 
 func TestRecvDoesNotAcknowledgeWhatItCouldNotWrite(t *testing.T) {
 	s := serve(t)
-	at := []string{"--server", s.addr, "--state", t.TempDir()}
+	at := []string{"--plain", "--server", s.addr, "--state", t.TempDir()}
 	if r := runBinary(t, append([]string{"send", "--user", "1001", "--to", "1002"}, append(at, "precious")...)...); r.code != exitOK {
 		t.Fatalf("send: %+v", r)
 	}
