@@ -16,7 +16,10 @@ import (
 //	world K=V...                 loops, seed, place, and limits of shard.Config; first, or the defaults hold
 //	user NAME LOOP [N]           the N-th user whose home is that loop
 //	connect C                    a new connection
-//	hello C USER [K=V...]        HELLO without any state; dev, gen, incarnation, down, ticked, version
+//	identify C USER [K=V...]     what the transport proves of it: dev, gen, and early=1 for a first flight that may be a replay
+//	confirm C                    the client's first record: it was none
+//	replay C D                   a new connection C says what D said before its confirm
+//	hello C USER [K=V...]        HELLO without any state; dev, gen, incarnation, down, ticked, epoch, version
 //	resume C USER [K=V...]       HELLO with what that device knows
 //	send C TO CSEQ TEXT [K...]   SEND; CSEQ may be a range; dev=N,N..., nostore, urgent, group, bytes=N
 //	read C PEER FIRST LAST CSEQ  RECEIPT read of the peer's messages; dev, gen
@@ -32,6 +35,7 @@ import (
 func scriptCommands() map[string]func(s *script, args []string) []string {
 	return map[string]func(s *script, args []string) []string{
 		"world": (*script).world, "user": (*script).user, "connect": (*script).connect, "hello": (*script).hello,
+		"identify": (*script).identify, "confirm": (*script).confirm, "replay": (*script).replay,
 		"resume": (*script).resume, "send": (*script).send, "read": (*script).read, "ack": (*script).ack,
 		"ping": (*script).ping, "state": (*script).state, "node": (*script).node, "typing": (*script).typing,
 		"subscribe": (*script).subscribe, "unsubscribe": (*script).unsubscribe, "raw": (*script).raw,
@@ -99,6 +103,7 @@ func (s *script) world(args []string) []string {
 		"users":         func(c *shard.Config, n int64) { c.UsersMax = int(n) },
 		"store":         func(c *shard.Config, n int64) { c.StoreBytesMax = n },
 		"subscriptions": func(c *shard.Config, n int64) { c.SubscriptionsMax = int(n) },
+		"proven":        func(c *shard.Config, n int64) { c.Proven = n != 0 },
 		"open":          func(c *shard.Config, n int64) { c.Open = n != 0 },
 	}
 	for k, v := range named {
@@ -140,6 +145,26 @@ func (s *script) user(args []string) []string {
 
 func (s *script) connect(args []string) []string {
 	s.conns[args[0]] = &scriptConn{name: args[0], conn: s.w.Dial()}
+	return nil
+}
+
+func (s *script) identify(args []string) []string {
+	plain, named := options(args)
+	s.conn(plain[0]).conn.Identify(shard.Identity{
+		User: s.named(plain[1]), Device: uint8(s.number(orZero(named["dev"]))), Gen: uint16(s.number(orZero(named["gen"]))),
+		Early: named["early"] == "1",
+	})
+	return nil
+}
+
+func (s *script) confirm(args []string) []string {
+	s.conn(args[0]).conn.Confirm()
+	return nil
+}
+
+func (s *script) replay(args []string) []string {
+	flight := s.conn(args[1]).conn.Flight()
+	s.conns[args[0]] = &scriptConn{name: args[0], conn: s.w.Replay(flight)}
 	return nil
 }
 
@@ -187,6 +212,8 @@ func (s *script) greet(c *scriptConn, h codec.Hello, named map[string]string) []
 			h.DownSeq = n
 		case "ticked":
 			h.Ticked = n
+		case "epoch":
+			h.Epoch = uint32(n)
 		case "version":
 			h.Version = uint8(n)
 		default:
@@ -365,6 +392,9 @@ func (s *script) stats([]string) (said []string) {
 	add("receiptsDropped", st.ReceiptsDropped)
 	add("ephemeralDropped", st.EphemeralDropped)
 	add("refusals", st.Refusals)
+	add("earlyTaken", st.EarlyTaken)
+	add("earlyHeld", st.EarlyHeld)
+	add("earlyUnconfirmed", st.EarlyUnconfirmed)
 	add("malformed", st.MalformedFrames)
 	add("unexpected", st.Unexpected)
 	add("panics", st.Panics)

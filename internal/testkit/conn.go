@@ -1,6 +1,10 @@
 package testkit
 
-import "trunkline/shard"
+import (
+	"slices"
+
+	"trunkline/shard"
+)
 
 // Conn is a connection as the client holds it: bytes to write, bytes to read, no socket.
 type Conn struct {
@@ -13,6 +17,13 @@ type Conn struct {
 	out      []byte // written by the server, not yet read by the client
 	pieces   []int  // sizes in which what is written arrives; then all at once
 
+	identity   *shard.Identity // what the transport has proved; nil: nothing
+	identified bool            // that was told on this loop
+	flight     []byte          // what was written before Confirm: whoever listens can replay it
+	early      int             // bytes of it that have not arrived
+	confirming bool            // the client has answered the server's flight
+	confirmed  bool            // that has arrived
+
 	opened    bool
 	moved     bool
 	redeliver bool
@@ -24,7 +35,31 @@ type Conn struct {
 }
 
 // Write sends bytes to the server. On a connection that is closed they are lost.
-func (c *Conn) Write(b []byte) { c.arriving = append(c.arriving, b...) }
+func (c *Conn) Write(b []byte) {
+	c.arriving = append(c.arriving, b...)
+	if c.identity != nil && c.identity.Early && !c.confirming {
+		c.flight = append(c.flight, b...)
+		c.early += len(b)
+	}
+}
+
+// Identify says what the transport proves about the client, before anything is written. What is written after it is early data
+// when the identity is Early, until Confirm.
+func (c *Conn) Identify(id shard.Identity) { c.identity = &id }
+
+// Confirm is the client's first record: the early data before it was no replay.
+func (c *Conn) Confirm() { c.confirming = true }
+
+// Flight is the connection's first flight as a listener has it.
+func (c *Conn) Flight() Flight {
+	return Flight{Identity: *c.identity, Bytes: slices.Clone(c.flight)}
+}
+
+// Flight is a first flight with early data. Whoever has it can send it again, and can't read the answer.
+type Flight struct {
+	Identity shard.Identity
+	Bytes    []byte
+}
 
 // Pieces sets in which sizes the next bytes arrive.
 func (c *Conn) Pieces(sizes ...int) { c.pieces = append(c.pieces, sizes...) }
@@ -56,12 +91,15 @@ func (c *Conn) Held() int { return len(c.in) }
 
 func (c *Conn) busy(now int64) bool {
 	return !c.opened || c.gone || c.closing || c.redeliver || len(c.arriving) > 0 ||
-		c.fin && !c.finTold || c.timer != 0 && c.timer <= now
+		c.fin && !c.finTold || c.identity != nil && !c.identified || c.confirming && !c.confirmed || c.timer != 0 && c.timer <= now
 }
 
 // piece is how many of the arriving bytes come now.
 func (c *Conn) piece(w *World) int {
 	n := len(c.arriving)
+	if c.early > 0 {
+		n = min(n, c.early)
+	}
 	switch {
 	case n == 0:
 	case len(c.pieces) > 0:

@@ -60,7 +60,7 @@ func (l *Loop) adopt(c *Conn, moved bool) {
 	c.id = shard.Conn(uint64(l.Index)<<56 | uint64(l.gens[slot])<<32 | uint64(slot))
 	c.timer = 0
 	c.redeliver = len(c.in) > 0
-	c.opened, c.moved = false, moved
+	c.opened, c.moved, c.identified = false, moved, false
 }
 
 func (l *Loop) find(id shard.Conn) *Conn {
@@ -149,6 +149,7 @@ func (l *Loop) serve(c *Conn) {
 		c.opened = true
 		l.call(callOpen, c, 0, nil)
 	}
+	l.identify(c)
 	if c.gone || c.closing {
 		l.release(c)
 		return
@@ -156,6 +157,7 @@ func (l *Loop) serve(c *Conn) {
 	if n := c.piece(l.w); n > 0 {
 		c.in = append(c.in, c.arriving[:n]...)
 		c.arriving = append(c.arriving[:0], c.arriving[n:]...)
+		c.early = max(c.early-n, 0)
 		c.redeliver = true
 	}
 	if c.redeliver {
@@ -175,6 +177,24 @@ func (l *Loop) serve(c *Conn) {
 	}
 }
 
+// identify does what a transport does before input: it says who the client is, on each loop, and when its first record has come.
+func (l *Loop) identify(c *Conn) {
+	if c.gone || c.closing {
+		return
+	}
+	if c.identity != nil && !c.identified {
+		c.identified = true
+		l.call(callIdentify, c, 0, nil)
+		if c.confirmed {
+			l.call(callConfirm, c, 0, nil)
+		}
+	}
+	if c.confirming && !c.confirmed && c.early == 0 {
+		c.confirmed = true
+		l.call(callConfirm, c, 0, nil)
+	}
+}
+
 // release ends a connection: Closed, and the slot is free.
 func (l *Loop) release(c *Conn) {
 	if l.find(c.id) != c {
@@ -189,6 +209,8 @@ type callKind uint8
 
 const (
 	callOpen callKind = iota
+	callIdentify
+	callConfirm
 	callData
 	callHalfClosed
 	callClosed
@@ -220,6 +242,10 @@ func (l *Loop) guarded(kind callKind, c *Conn, from int, msg []byte) {
 	switch kind {
 	case callOpen:
 		l.Shard.Open(now, c.id, c.moved)
+	case callIdentify:
+		l.Shard.Identify(now, c.id, *c.identity)
+	case callConfirm:
+		l.Shard.Confirm(now, c.id)
 	case callData:
 		n := l.Shard.Data(now, c.id, c.in)
 		c.in = append(c.in[:0], c.in[n:]...)

@@ -98,6 +98,14 @@ func (w *World) Dial() *Conn {
 	return c
 }
 
+// Replay opens a connection and says a first flight again, as one who has listened can.
+func (w *World) Replay(f Flight) *Conn {
+	c := w.Dial()
+	c.Identify(f.Identity)
+	c.Write(f.Bytes)
+	return c
+}
+
 // Turn gives every loop one turn.
 func (w *World) Turn() {
 	if w.opts.Chaos {
@@ -155,6 +163,9 @@ func addStats(sum *shard.Stats, s shard.Stats) {
 	sum.Logins += s.Logins
 	sum.Resumes += s.Resumes
 	sum.Replaced += s.Replaced
+	sum.EarlyTaken += s.EarlyTaken
+	sum.EarlyHeld += s.EarlyHeld
+	sum.EarlyUnconfirmed += s.EarlyUnconfirmed
 	sum.MessagesIn += s.MessagesIn
 	sum.MessagesOut += s.MessagesOut
 	sum.MessagesAcked += s.MessagesAcked
