@@ -76,7 +76,7 @@ type Accounts interface {
 	// Revocations reads all of them: for a start.
 	Revocations() (Revocations, error)
 	// Apply makes a change durable, all of it or nothing, and returns then.
-	// Errors: ErrUser, ErrDevicesFull, ErrTokensFull, ErrRevocationsFull, ErrDiskFull; after each of them nothing has changed.
+	// Errors: ErrUser, ErrGeneration, ErrDevicesFull, ErrTokensFull, ErrRevocationsFull, ErrDiskFull; after each of them nothing has changed.
 	// ErrAccountsFailed: whether the change is kept shows at the next start.
 	Apply(change *AccountChange) error
 	// Close gives the directory back. Safe to call twice.

@@ -25,6 +25,8 @@ var (
 
 // Errors of Accounts' Apply. After each of them nothing has changed.
 var (
+	// ErrGeneration: a device's generation is never 0.
+	ErrGeneration = errors.New("store: a device without a generation")
 	// ErrDevicesFull: the user has UserDevicesMax devices.
 	ErrDevicesFull = errors.New("store: the user has too many devices")
 	// ErrTokensFull: TokenUsesMax registration tokens were used and have not expired.

@@ -1,5 +1,7 @@
 package store
 
+import "time"
+
 const (
 	// UserMax is the largest user: 60 bits hold any number of 18 digits, and one is for the end of the tree. Over it Append returns ErrUser.
 	UserMax = 1<<60 - 2
@@ -38,4 +40,17 @@ const (
 	// purgeEverySec is how often, by the callers' clock, expired records are looked for; purgeFullEverySec, when a limit is reached.
 	purgeEverySec     = 60 * 60
 	purgeFullEverySec = 60
+	// applyGroupMax bounds the changes that are synced together; the next ones wait for the next sync.
+	applyGroupMax = 64
+	// purgeBatchMax bounds the records that one batch of a purge deletes.
+	purgeBatchMax = 1024
+	// ballastBytes is the room that a full disk finds given up: several times what one change makes the engine write.
+	ballastBytes = 8 << 20
+	// engineCacheBytes and engineMemTableBytes keep the engine small: two million devices are 300 MB on the disk, and each is
+	// read once a login. engineFilesMax bounds its open files; a login that finds them all in use opens one more for itself.
+	engineCacheBytes    = 8 << 20
+	engineMemTableBytes = 4 << 20
+	engineFilesMax      = 64
+	// troubleLogEvery is the least time between two log lines about work that the engine tries again.
+	troubleLogEvery = 5 * time.Second
 )
