@@ -110,26 +110,17 @@ func createSeed(path string) (uint64, error) {
 	if err != nil {
 		return 0, err
 	}
-	temp := path + ".new"
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
-	if err != nil {
+	if err := replaceFile(path, fmt.Sprintf("%016x\n", seed)); err != nil {
 		return 0, fmt.Errorf("data directory: %w", err)
 	}
-	_, err = fmt.Fprintf(f, "%016x\n", seed)
-	if err = errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return 0, fmt.Errorf("write %s: %w", temp, err)
-	}
-	if err := os.Rename(temp, path); err != nil {
-		return 0, fmt.Errorf("data directory: %w", err)
-	}
-	return seed, syncDir(filepath.Dir(path))
+	return seed, nil
 }
 
 // syncDir makes a rename in dir survive a power cut.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {
-		return fmt.Errorf("data directory: %w", err)
+		return err
 	}
 	return errors.Join(d.Sync(), d.Close())
 }

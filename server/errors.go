@@ -14,6 +14,18 @@ var (
 	ErrRunTwice = errors.New("server: Run was called before")
 )
 
+// Errors of keys: the operator's fault, and each text says what mends it.
+var (
+	ErrKeysMissing        = errors.New("there are no keys")
+	ErrKeysThere          = errors.New("there are keys already")
+	ErrKeysExposed        = errors.New("keys are not private")
+	ErrKeysBroken         = errors.New("keys are damaged")
+	ErrNoOperator         = errors.New("the operator's private key is not here")
+	ErrRotation           = errors.New("not a kind of key")
+	ErrCertificateExpired = errors.New("the server's certificate has expired")
+	ErrCertificateEarly   = errors.New("the server's certificate is not valid yet")
+)
+
 // Errors of a Verifier: the peer's fault.
 var (
 	ErrNotRegistered = errors.New("the device is not registered")
