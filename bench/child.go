@@ -22,6 +22,8 @@ import (
 //	parent: settle                                child: the same, after collecting garbage and giving memory back
 //	parent: grow N                                child: the same; connections are made meanwhile (workers only)
 //	parent: logins                                child: login latencies (workers only)
+//	parent: prepare                               child: the same; flights are made meanwhile (workers only)
+//	parent: storm N                               child: the same; all sessions are cut and come back, N a second (workers only)
 //	parent: end of input                          child ends
 //
 // bench/peers speaks it too, so that foreign servers can be compared.
@@ -36,10 +38,12 @@ type childHello struct {
 type childStat struct {
 	CPUNanos    int64  `json:"cpu_ns"`
 	RSSBytes    int64  `json:"rss_bytes"`
-	Connections int    `json:"connections"`      // open now
-	Ready       int    `json:"ready"`            // workers: logged in
-	Failed      int    `json:"failed"`           // workers: closed or refused
-	Logins      []byte `json:"logins,omitempty"` // workers: login latency as an encoded histogram
+	Connections int    `json:"connections"`       // open now
+	Ready       int    `json:"ready"`             // workers: logged in
+	Failed      int    `json:"failed"`            // workers: closed or refused
+	Logins      []byte `json:"logins,omitempty"`  // workers: login latency as an encoded histogram
+	Crowd       Crowd  `json:"crowd"`             // workers: of encrypted sessions
+	Failure     string `json:"failure,omitempty"` // workers: the first thing that went wrong with a session
 	Error       string `json:"error,omitempty"`
 }
 
@@ -181,6 +185,12 @@ type answerer interface {
 	logins() ([]byte, error)
 }
 
+// stormer is an answerer whose sessions can be cut and come back.
+type stormer interface {
+	prepare() error
+	storm(perSecond int) error
+}
+
 // serveParent answers commands until the input ends. ready is the first line.
 func serveParent(ready childHello, a answerer, stdin io.Reader, stdout io.Writer) error {
 	enc := json.NewEncoder(stdout)
@@ -210,7 +220,7 @@ func obey(line string, a answerer) (st childStat) {
 	case scanned(line, "grow %d", &n):
 		err = a.grow(n)
 	default:
-		err = fmt.Errorf("%w: unknown command %q", ErrInput, line)
+		err = obeyStorm(line, a)
 	}
 	var u usage
 	if err == nil {
@@ -223,6 +233,19 @@ func obey(line string, a answerer) (st childStat) {
 	st.CPUNanos, st.RSSBytes = int64(u.CPU), u.RSSBytes
 	a.stat(&st)
 	return st
+}
+
+// obeyStorm runs a command that only stormers take.
+func obeyStorm(line string, a answerer) error {
+	s, ok := a.(stormer)
+	var n int
+	switch {
+	case ok && line == "prepare":
+		return s.prepare()
+	case ok && scanned(line, "storm %d", &n):
+		return s.storm(n)
+	}
+	return fmt.Errorf("%w: unknown command %q", ErrInput, line)
 }
 
 // scanned reads a number out of a command; false when it is another command.

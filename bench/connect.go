@@ -35,6 +35,7 @@ const (
 
 // withDefaults fills zero fields.
 func (c ConnectConfig) withDefaults() ConnectConfig {
+	c.Target = c.Target.orDefault()
 	c.Connections = cmp.Or(c.Connections, 15_000)
 	c.From = cmp.Or(c.From, c.Connections/3)
 	c.Hold = cmp.Or(c.Hold, 2*time.Second)
@@ -129,6 +130,8 @@ func Connect(ctx context.Context, cfg ConnectConfig, env Env) (*Report, error) {
 // heldServer is a server whose memory is measured: `trunkline serve`, or a child that speaks the child protocol.
 type heldServer interface {
 	address() string
+	// speaks is the transport of its sessions, and its static key where that is encrypted.
+	speaks() (Transport, []byte)
 	// settled collects garbage on the server and waits until its memory stands still.
 	settled(ctx context.Context) (usage, bool, error)
 	usage(ctx context.Context) (usage, error)
@@ -137,10 +140,19 @@ type heldServer interface {
 
 func (s *target) address() string { return s.addr }
 
+func (s *target) speaks() (Transport, []byte) {
+	if s.transport == Noise {
+		return Noise, s.key[:]
+	}
+	return s.transport, nil
+}
+
 // childServer is a child as a heldServer.
 type childServer struct{ *child }
 
 func (c childServer) address() string { return c.addr }
+
+func (c childServer) speaks() (Transport, []byte) { return "", nil }
 
 func (c childServer) close() { c.stop() }
 
@@ -200,7 +212,7 @@ func (r *connectRun) measure(ctx context.Context, s heldServer) (*ConnectResult,
 	if err != nil {
 		return nil, err
 	}
-	w, err := r.startWorkers(ctx, s.address())
+	w, err := r.startWorkers(ctx, s)
 	defer stopAll(w.list)
 	if err != nil {
 		return nil, err
@@ -267,7 +279,7 @@ func (r *connectRun) holdStill(ctx context.Context, s heldServer, w *workers, ou
 		return err
 	}
 	if sum.Failed > 0 || sum.Ready != r.cfg.Connections {
-		return fmt.Errorf("%w: %d of %d are left, %d ended", ErrServer, sum.Ready, r.cfg.Connections, sum.Failed)
+		return fmt.Errorf("%w: %d of %d are left, %d ended%s", ErrServer, sum.Ready, r.cfg.Connections, sum.Failed, w.said())
 	}
 	return nil
 }
@@ -298,15 +310,18 @@ type workers struct {
 	cfg  ConnectConfig
 	p    *progress
 	list []*child
+
+	trouble string // what a worker saw go wrong
 }
 
 // startWorkers starts as many as the descriptor limit asks for. Worker i makes connections i*PerWorker and up.
-func (r *connectRun) startWorkers(ctx context.Context, addr string) (*workers, error) {
+func (r *connectRun) startWorkers(ctx context.Context, s heldServer) (*workers, error) {
 	w := &workers{cfg: r.cfg, p: r.p}
 	first := firstUser()
 	for from := 0; from < r.cfg.Connections; from += r.cfg.PerWorker {
-		args := childArgs(childWorker, addr, strconv.Itoa(from), strconv.FormatUint(first, 10), string(r.cfg.Raw))
-		c, err := startChild(ctx, "worker "+strconv.Itoa(len(w.list)+1), r.self, args...)
+		o := workerOrders{Addr: s.address(), From: from, First: first, Raw: r.cfg.Raw}
+		o.Transport, o.Key = s.speaks()
+		c, err := startChild(ctx, "worker "+strconv.Itoa(len(w.list)+1), r.self, childArgs(childWorker, o.String())...)
 		if err != nil {
 			return w, err
 		}
@@ -342,11 +357,19 @@ func (w *workers) grow(ctx context.Context, n int) (time.Duration, error) {
 	case failed != nil:
 		return 0, failed
 	case err != nil:
-		return 0, fmt.Errorf("%w: %d of %d: %w", ErrLogin, last.Ready, n, err)
+		return 0, fmt.Errorf("%w: %d of %d: %w%s", ErrLogin, last.Ready, n, err, w.said())
 	case last.Failed > 0:
-		return 0, fmt.Errorf("%w: %d of %d, %d ended", ErrLogin, last.Ready, n, last.Failed)
+		return 0, fmt.Errorf("%w: %d of %d, %d ended%s", ErrLogin, last.Ready, n, last.Failed, w.said())
 	}
 	return time.Since(began), nil
+}
+
+// said is what a worker saw go wrong, as the end of an error text.
+func (w *workers) said() string {
+	if w.trouble == "" {
+		return ""
+	}
+	return ": " + w.trouble
 }
 
 // stat adds up what the workers hold.
@@ -356,9 +379,13 @@ func (w *workers) stat() (sum childStat, err error) {
 		if err != nil {
 			return sum, err
 		}
+		if st.Failure != "" {
+			w.trouble = st.Failure
+		}
 		sum.Ready += st.Ready
 		sum.Failed += st.Failed
 		sum.Connections += st.Connections
+		sum.Crowd = sum.Crowd.plus(st.Crowd)
 	}
 	return sum, nil
 }

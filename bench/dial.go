@@ -19,6 +19,8 @@ type dialer struct {
 	tokens  chan struct{} // one for each connection between dial and login, see dialsMax
 	dialed  atomic.Int64
 	failure atomic.Pointer[error] // the first; ends the dialing
+
+	unreachable atomic.Int64 // connects of sessions that come back which failed
 }
 
 func newDialer(addr string) *dialer {
@@ -27,6 +29,14 @@ func newDialer(addr string) *dialer {
 		d.local = ap.Addr().IsLoopback() && ap.Addr().Is4()
 	}
 	return d
+}
+
+// borrow takes a token if there is one: who comes back does not wait, or a storm would be as gentle as its server.
+func (d *dialer) borrow() {
+	select {
+	case d.tokens <- struct{}{}:
+	default:
+	}
 }
 
 // release says that one connection is ready or has failed. Any goroutine; never blocks.

@@ -113,7 +113,7 @@ func TestWorkersLogInAndTellHowLongItTook(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := &connectRun{cfg: ConnectConfig{Connections: 50, PerWorker: 30}, self: self, p: newProgress(nil)}
-	w, err := r.startWorkers(context.Background(), s.addr())
+	w, err := r.startWorkers(context.Background(), &target{addr: s.addr(), transport: Plain})
 	defer stopAll(w.list)
 	if err != nil {
 		t.Fatal(err)

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"trunkline/netpoll"
@@ -17,8 +18,12 @@ const (
 	cmdPace                     // look at the clock and send what is due
 	cmdMeasure                  // forget the latencies of the warm-up
 	cmdMeasured                 // what is due from now on no longer counts for the latency
-	cmdLogins                   // hand out the login latencies
+	cmdLogins                   // hand out the login latencies and begin anew
 	cmdStop                     // send nothing new; wait for what is under way
+	cmdResume                   // devices that hold a ticket come back with it
+	cmdContact                  // all devices come back with a contact flight
+	cmdPrepare                  // make the resume flights of all devices that hold a ticket
+	cmdCut                      // close every connection
 )
 
 // adoptBytes is the length of cmdAdopt.
@@ -28,6 +33,9 @@ const adoptBytes = 9
 type fleet struct {
 	reactor *netpoll.Reactor
 	dial    *dialer
+	recall  *recall            // nil: nobody comes back
+	ended   context.CancelFunc // ends the recall's goroutines
+	dialing sync.WaitGroup
 }
 
 // newFleet starts the loops for at most `connections` connections to addr.
@@ -49,12 +57,57 @@ func newFleet(addr string, loops, connections int, newHandler func(f *fleet, l *
 // handed over, not when they are logged in.
 func (f *fleet) connect(ctx context.Context, from, to int, loopOf func(index int) int) error {
 	return f.dial.run(ctx, from, to, func(fd, index int) error {
-		var msg [adoptBytes]byte
-		msg[0] = cmdAdopt
-		binary.BigEndian.PutUint32(msg[1:], uint32(fd))
-		binary.BigEndian.PutUint32(msg[5:], uint32(index))
-		return f.post(ctx, loopOf(index), msg[:])
+		return f.handOver(ctx, fd, index, loopOf(index))
 	})
+}
+
+// startRecall lets connections come back: each that the recall names is dialed and handed to the loop that loopOf names.
+func (f *fleet) startRecall(c clock, loopOf func(index int) int) {
+	ctx, cancel := context.WithCancel(context.Background())
+	f.recall, f.ended = newRecall(c), cancel
+	due := make(chan uint32, dialsMax)
+	f.dialing.Add(1 + dialers)
+	// All of them end with ctx, which close cancels.
+	go func() {
+		defer f.dialing.Done()
+		f.recall.run(ctx, due)
+	}()
+	for range dialers {
+		go func() {
+			defer f.dialing.Done()
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case index := <-due:
+					f.dialAgain(ctx, int(index), loopOf)
+				}
+			}
+		}()
+	}
+}
+
+// dialAgain makes one connection; where that fails it is tried again later, as a client would.
+func (f *fleet) dialAgain(ctx context.Context, index int, loopOf func(index int) int) {
+	f.dial.borrow()
+	fd, err := f.dial.connect(ctx, index)
+	if err == nil {
+		err = f.handOver(ctx, fd, index, loopOf(index))
+	}
+	if err != nil && ctx.Err() == nil {
+		f.dial.release()
+		f.dial.unreachable.Add(1)
+		f.recall.add(uint32(index), f.recall.clock.now()+int64(unreachablePause))
+	}
+}
+
+// handOver gives a connection to a loop.
+func (f *fleet) handOver(ctx context.Context, fd, index, loop int) error {
+	var msg [adoptBytes]byte
+	msg[0] = cmdAdopt
+	binary.BigEndian.PutUint32(msg[1:], uint32(fd))
+	binary.BigEndian.PutUint32(msg[5:], uint32(index))
+	return f.post(ctx, loop, msg[:])
 }
 
 // post hands a message to a loop; a full inbox is waited for.
@@ -84,6 +137,10 @@ func (f *fleet) tell(ctx context.Context, command byte) error {
 
 // close ends all connections and loops; afterwards the handlers' fields may be read by the caller.
 func (f *fleet) close() {
+	if f.ended != nil {
+		f.ended()
+		f.dialing.Wait()
+	}
 	ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
 	defer cancel()
 	_ = f.reactor.Shutdown(ctx) // the run is over: there is nobody to tell that a flush took too long

@@ -32,6 +32,14 @@ const (
 	PayloadBytesMax = codec.BlobBytesMax
 	// EchoBytesMax bounds one echo message, so that a whole window fits a socket buffer.
 	EchoBytesMax = 64 << 10
+	// StormClientsMax bounds the clients that a storm brings back: each keeps a ticket and a prepared flight, about 2 KiB.
+	StormClientsMax = 500_000
+	// OfferedMax bounds the handshakes a second that a storm offers.
+	OfferedMax = 1_000_000
+	// StormFactorMax bounds how many times the admitted rate is offered.
+	StormFactorMax = 100
+	// LoginsMax bounds the logins of one round of `bench login`.
+	LoginsMax = 10_000
 	// PeersMax bounds the foreign servers that one run compares with.
 	PeersMax = 8
 )
@@ -52,6 +60,24 @@ const (
 	dialers = 4
 	// dialTimeout bounds one connect; over it the run fails.
 	dialTimeout = 10 * time.Second
+	// unreachablePause is how long a session that comes back waits after a failed connect; what it waits at most after a
+	// connection that was closed without an answer.
+	unreachablePause = 500 * time.Millisecond
+	// trailMax bounds the messages whose latency one loop of a storm remembers, 16 bytes each; what is above is left out of the
+	// figures over time and the report says so. trailGrowth is what it begins with.
+	trailMax    = 4 << 20
+	trailGrowth = 64 << 10
+	// stormSampleEvery is the distance of the points over time.
+	stormSampleEvery = 250 * time.Millisecond
+	// stormTrialRate is what the trial before a storm offers: more than any budget admits.
+	stormTrialRate = 20_000
+	// stormNice is the priority of the processes that bring clients back: they stand for other machines, and must not take
+	// the time that server and live pairs need.
+	stormNice = 10
+	// stormLead is the time between the cut of all connections and the first that comes back.
+	stormLead = 20 * time.Millisecond
+	// flightAnswerBytesMax bounds what is read of the answer to one flight: the certificate is the longest.
+	flightAnswerBytesMax = 512
 	// startTimeout bounds the start of a process until it answers; over it the run fails with what it printed.
 	startTimeout = 15 * time.Second
 	// stopTimeout bounds a process's own end after it was asked; over it it is killed.

@@ -31,6 +31,7 @@ type MessageConfig struct {
 
 // withDefaults fills zero fields.
 func (c MessageConfig) withDefaults() MessageConfig {
+	c.Target = c.Target.orDefault()
 	c.Pairs = cmp.Or(c.Pairs, 500)
 	c.Inflight = cmp.Or(c.Inflight, 1)
 	c.Bytes = cmp.Or(c.Bytes, 20)
@@ -187,6 +188,7 @@ func (r *messageRun) logIn(ctx context.Context) error {
 	}
 	f, err := newFleet(r.target.addr, r.cfg.Loops, sessions, func(f *fleet, l *netpoll.Loop) netpoll.Handler {
 		sl := newSessionLoop(f, l, r.clock, first)
+		r.target.veil(sl)
 		sl.traffic = newTraffic(sl, r.plan(l.Index()), r.cfg.Loops, pairsOn(l.Index(), r.cfg.Pairs, r.cfg.Loops))
 		r.loops = append(r.loops, sl)
 		return sl
@@ -196,7 +198,9 @@ func (r *messageRun) logIn(ctx context.Context) error {
 	}
 	r.fleet = f
 	began := time.Now()
-	if err := f.connect(ctx, 0, sessions, func(index int) int { return (index >> 1) % r.cfg.Loops }); err != nil {
+	loopOf := func(index int) int { return (index >> 1) % r.cfg.Loops }
+	f.startRecall(r.clock, loopOf)
+	if err := f.connect(ctx, 0, sessions, loopOf); err != nil {
 		return err
 	}
 	ready := func() int64 { return r.total(func(sl *sessionLoop) int64 { return sl.counts.ready.Load() }) }
@@ -248,19 +252,9 @@ func (r *messageRun) arrived() int64 {
 func (r *messageRun) measure(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	start := r.clock.now() + int64(paceLead)
-	for _, sl := range r.loops {
-		sl.traffic.start = start // the loops read it after cmdBegin
-	}
-	if err := r.fleet.tell(ctx, cmdBegin); err != nil {
+	if err := r.begin(ctx); err != nil {
 		return err
 	}
-	interval := 10 * time.Millisecond // a closed loop is woken only to end the pauses that a server asked for
-	if r.cfg.Rate > 0 {
-		interval = time.Second / time.Duration(r.cfg.Rate)
-	}
-	// Ends with ctx, which this function cancels.
-	go pace(ctx, r.clock, start, interval, func() { _ = r.fleet.tell(ctx, cmdPace) })
 	if err := r.watch(ctx, r.cfg.Warmup, "warming up"); err != nil {
 		return err
 	}
@@ -276,6 +270,24 @@ func (r *messageRun) measure(ctx context.Context) error {
 	if bytes, _, err := r.target.collected(ctx); err == nil {
 		r.out.RSSEndBytes = bytes
 	}
+	return nil
+}
+
+// begin starts the traffic; the pacer ends with ctx.
+func (r *messageRun) begin(ctx context.Context) error {
+	start := r.clock.now() + int64(paceLead)
+	for _, sl := range r.loops {
+		sl.traffic.start = start // the loops read it after cmdBegin
+	}
+	if err := r.fleet.tell(ctx, cmdBegin); err != nil {
+		return err
+	}
+	interval := 10 * time.Millisecond // a closed loop is woken only to end the pauses that a server asked for
+	if r.cfg.Rate > 0 {
+		interval = time.Second / time.Duration(r.cfg.Rate)
+	}
+	// Ends with ctx, which the caller cancels.
+	go pace(ctx, r.clock, start, interval, func() { _ = r.fleet.tell(ctx, cmdPace) })
 	return nil
 }
 

@@ -12,7 +12,7 @@ import (
 // The first block holds the keys that every run has, so that scripts read them in one place; what they mean in which
 // run stands beside each. The sections Echo, Connect and Message hold the rest.
 type Report struct {
-	Bench   string    `json:"bench"` // echo, connect or message
+	Bench   string    `json:"bench"` // echo, connect, message, login or storm
 	Started time.Time `json:"started"`
 	Seconds float64   `json:"seconds"` // of the whole run
 	Machine Machine   `json:"machine"`
@@ -35,6 +35,8 @@ type Report struct {
 	Echo    *EchoResult    `json:"echo,omitempty"`
 	Connect *ConnectResult `json:"connect,omitempty"`
 	Message *MessageResult `json:"message,omitempty"`
+	Login   *LoginResult   `json:"login,omitempty"`
+	Storm   *StormResult   `json:"storm,omitempty"`
 
 	Notes []string `json:"notes,omitempty"` // what a reader of the figures must know
 }
@@ -59,6 +61,9 @@ func (r *Report) Failed() bool {
 			return true
 		}
 	}
+	if s := r.Storm; s != nil && s.Storm != nil && (s.Storm.Corrupted > 0 || s.Storm.SessionLost > 0) {
+		return true
+	}
 	return r.Message != nil && r.Message.Corrupted > 0
 }
 
@@ -81,6 +86,10 @@ func (r *Report) WriteTable(w io.Writer) error {
 		r.connectRows(t)
 	case r.Echo != nil:
 		r.Echo.rows(t)
+	case r.Login != nil:
+		r.Login.rows(t)
+	case r.Storm != nil:
+		r.Storm.rows(t)
 	}
 	for _, n := range r.Notes {
 		t.row("note", n)

@@ -13,14 +13,19 @@ import (
 
 // sessionState is where one generator session stands.
 //
-//	none --open--> login --SUCCESS--> ready --close--> ended
-//	                 +------close / ERROR-------------->+
+//	none --open--> [greeting --answer-->] login --SUCCESS--> ready --close--> ended
+//	                   |                    +----close / ERROR----------------->+
+//	                   +--refusal--> away: it comes back on another connection
+//
+// The greeting is the handshake of the encrypted transport.
 type sessionState uint8
 
 const (
 	sessionNone sessionState = iota
+	sessionGreeting
 	sessionLogin
 	sessionReady
+	sessionAway
 	sessionEnded
 )
 
@@ -35,6 +40,8 @@ type session struct {
 	keepalive uint32 // ms
 	window    uint16 // SENDs without a first tick
 	state     sessionState
+	resumed   bool // its first flight carried a ticket, and HELLO
+	cut       bool // closed by the run
 }
 
 // sessionCounts are read by other goroutines while the loop runs; only the loop writes them.
@@ -42,6 +49,17 @@ type sessionCounts struct {
 	open   atomic.Int64
 	ready  atomic.Int64
 	failed atomic.Int64 // ended, before or after login
+
+	// Of the encrypted transport.
+	offered   atomic.Int64 // first flights sent
+	admitted  atomic.Int64 // answered with a handshake
+	refused   atomic.Int64 // answered with a refusal
+	dropped   atomic.Int64 // closed without an answer
+	stale     atomic.Int64 // tickets refused; the contact flights that follow are not counted as offered
+	tickets   atomic.Int64 // TICKETs received
+	returned  atomic.Int64 // logged in again
+	resumedIn atomic.Int64 // of those, by ticket
+	prepared  atomic.Int64 // flights made by cmdPrepare
 }
 
 // sessionLoop drives the sessions of one loop. Without traffic they log in and keep alive.
@@ -57,6 +75,8 @@ type sessionLoop struct {
 	scratch []byte
 	failure atomic.Pointer[string] // the first thing that went wrong
 	traffic *traffic               // nil: idle sessions
+	veil    *veil                  // nil: the plain transport
+	devices map[uint32]device      // by the session's index: what a device keeps between connections
 
 	wantLogins atomic.Pointer[chan []byte] // who asked for the login latencies
 }
@@ -86,8 +106,15 @@ func (sl *sessionLoop) OnMessage(_ int, msg []byte) {
 	if msg[0] == cmdLogins {
 		if to := sl.wantLogins.Swap(nil); to != nil {
 			*to <- encodeHistogram(sl.logins) // has room for one
+			sl.logins.Reset()
 		}
 		return
+	}
+	if msg[0] == cmdCut {
+		sl.cutAll()
+	}
+	if sl.veil != nil {
+		sl.veilCommand(msg[0])
 	}
 	if sl.traffic != nil {
 		sl.traffic.command(msg[0])
@@ -102,9 +129,24 @@ func (sl *sessionLoop) OnOpen(id netpoll.ConnID, info netpoll.OpenInfo) {
 	index := indexOf(info)
 	sl.slots[id.Slot()] = session{id: id, index: index, state: sessionLogin, opened: sl.clock.now()}
 	sl.counts.open.Add(1)
-	hello := codec.Hello{Version: protocolVersion, User: sl.first + uint64(index)}
-	sl.scratch, _ = codec.AppendHello(sl.scratch[:0], &hello)
+	if sl.veil != nil {
+		sl.greet(&sl.slots[id.Slot()])
+		return
+	}
+	sl.scratch = sl.hello(sl.scratch[:0], index)
 	sl.send(id, sl.scratch)
+}
+
+// hello appends the HELLO of a session: of a new device, or of one that comes back with what it keeps.
+func (sl *sessionLoop) hello(dst []byte, index uint32) []byte {
+	v := codec.Hello{Version: protocolVersion, User: sl.first + uint64(index)}
+	if d, ok := sl.devices[index]; ok {
+		v.Gen, v.Incarnation, v.DownSeq, v.Ticked, v.Epoch = d.gen, d.incarnation, d.seen, d.ticked, d.epoch
+	} else if sl.veil != nil {
+		v.DownSeq = v.User // the token of a registration that may be said twice
+	}
+	dst, _ = codec.AppendHello(dst, &v) // has no extensions that could be wrong
+	return dst
 }
 
 // protocolVersion is the version of docs/protocol.md that the generator speaks.
@@ -112,7 +154,14 @@ const protocolVersion = 1
 
 // send hands bytes to the loop; a refusal is the generator's own failure, for the windows bound what may wait.
 func (sl *sessionLoop) send(id netpoll.ConnID, b []byte) {
-	if err := sl.loop.Send(id, b); err != nil {
+	var err error
+	if sl.veil != nil {
+		b, err = sl.veil.seal(id.Slot(), b)
+	}
+	if err == nil {
+		err = sl.loop.Send(id, b)
+	}
+	if err != nil {
 		sl.fail("send: %v", err)
 	}
 }
@@ -121,18 +170,10 @@ func (sl *sessionLoop) send(id netpoll.ConnID, b []byte) {
 func (sl *sessionLoop) OnData(id netpoll.ConnID, b []byte) (consumed int) {
 	s := &sl.slots[id.Slot()]
 	now := sl.clock.now()
-	for {
-		f, used, err := codec.Next(b[consumed:], codec.FrameBytesMax)
-		if err != nil {
-			sl.fail("frame from the server: %v", err)
-			sl.loop.Close(id)
-			return len(b)
-		}
-		if used == 0 {
-			break
-		}
-		consumed += used
-		sl.frame(s, f, now)
+	if sl.veil != nil {
+		consumed = sl.records(s, b, now)
+	} else {
+		consumed = sl.frames(s, b, now)
 	}
 	if s.seen > s.acked {
 		s.acked = s.seen
@@ -140,6 +181,23 @@ func (sl *sessionLoop) OnData(id netpoll.ConnID, b []byte) (consumed int) {
 		sl.send(id, sl.scratch)
 	}
 	return consumed
+}
+
+// frames takes all whole frames of b.
+func (sl *sessionLoop) frames(s *session, b []byte, now int64) (consumed int) {
+	for {
+		f, used, err := codec.Next(b[consumed:], codec.FrameBytesMax)
+		if err != nil {
+			sl.fail("frame from the server: %v", err)
+			sl.loop.Close(s.id)
+			return len(b)
+		}
+		if used == 0 {
+			return consumed
+		}
+		consumed += used
+		sl.frame(s, f, now)
+	}
 }
 
 // frame takes one frame.
@@ -156,6 +214,8 @@ func (sl *sessionLoop) frame(s *session, f codec.Frame, now int64) {
 		err = sl.success(s, f, now)
 	case codec.KindPing:
 		sl.send(s.id, codec.AppendPong(sl.scratch[:0]))
+	case codec.KindTicket:
+		err = sl.ticket(s, f)
 	case codec.KindError:
 		err = sl.refusal(s, f, now)
 	case codec.KindGoAway:
@@ -177,6 +237,9 @@ func (sl *sessionLoop) success(s *session, f codec.Frame, now int64) error {
 	record(sl.logins, now-s.opened)
 	sl.counts.ready.Add(1)
 	sl.fleet.dial.release()
+	if sl.devices != nil {
+		sl.remember(s, v)
+	}
 	if v.KeepaliveSec > 0 {
 		s.keepalive = uint32(v.KeepaliveSec) * 1000
 		sl.armKeepalive(s)
@@ -245,6 +308,10 @@ func (sl *sessionLoop) refusal(s *session, f codec.Frame, now int64) error {
 		sl.traffic.refused(s, &v, now)
 		return nil
 	}
+	if sl.veil != nil && s.state == sessionLogin && comesBack(v.Code) {
+		sl.comeBack(s, v.RetryAfterMs)
+		return nil
+	}
 	sl.fail("the server answered with code %d %s", v.Code, v.Text)
 	return nil
 }
@@ -253,6 +320,13 @@ func (sl *sessionLoop) refusal(s *session, f codec.Frame, now int64) error {
 func (sl *sessionLoop) OnClose(id netpoll.ConnID, reason netpoll.CloseReason) {
 	s := &sl.slots[id.Slot()]
 	sl.counts.open.Add(-1)
+	if s.state == sessionReady {
+		sl.counts.ready.Add(-1)
+	}
+	if s.cut || sl.veil != nil && sl.parted(s, reason) {
+		s.state = sessionEnded
+		return
+	}
 	if reason != netpoll.ReasonShutdown {
 		sl.fail("the server closed a connection (reason %d)", reason)
 		sl.counts.failed.Add(1)
@@ -260,10 +334,21 @@ func (sl *sessionLoop) OnClose(id netpoll.ConnID, reason netpoll.CloseReason) {
 	if s.state == sessionLogin {
 		sl.fleet.dial.release()
 	}
-	if s.state == sessionReady {
-		sl.counts.ready.Add(-1)
-	}
 	s.state = sessionEnded
+}
+
+// cutAll closes every session that is logged in, at once; they are not counted as failed.
+func (sl *sessionLoop) cutAll() {
+	for i := range sl.slots {
+		s := &sl.slots[i]
+		if s.state != sessionReady {
+			continue
+		}
+		sl.counts.ready.Add(-1)
+		s.state, s.cut = sessionAway, true
+		sl.keepSeen(s)
+		sl.loop.Close(s.id)
+	}
 }
 
 // OnPanic ends the run: the generator itself is broken.

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -12,6 +13,8 @@ import (
 	"strconv"
 	"syscall"
 	"time"
+
+	"trunkline/codec/secure"
 )
 
 // Target says which server to load. The zero value: one of the run's own, on free loopback ports, ended with the run.
@@ -19,6 +22,14 @@ type Target struct {
 	Server string   `json:"server,omitempty"` // address of a running server, of the caller's choice
 	Admin  string   `json:"admin,omitempty"`  // its admin address; without it CPU and memory are not measured
 	Args   []string `json:"args,omitempty"`   // further flags for `serve` when the run starts it
+
+	Transport Transport `json:"transport"` // plain or noise; default TransportDefault
+}
+
+// orDefault fills the transport.
+func (t Target) orDefault() Target {
+	t.Transport = cmp.Or(t.Transport, TransportDefault)
+	return t
 }
 
 // validate refuses combinations that make no sense.
@@ -29,7 +40,7 @@ func (t Target) validate() error {
 	case t.Server != "" && len(t.Args) > 0:
 		return fmt.Errorf("%w: flags for a server that is already running", ErrInput)
 	}
-	return nil
+	return checkTransport(t.Transport)
 }
 
 // target is the server under load.
@@ -40,26 +51,44 @@ type target struct {
 	data  string // its temporary directory
 	tail  *tail
 	http  *http.Client
+
+	transport Transport
+	key       secure.PublicKey // with Noise
+}
+
+// veil makes a loop's sessions speak the server's transport.
+func (s *target) veil(sl *sessionLoop) {
+	if s.transport == Noise {
+		sl.withVeil(s.key)
+	}
+}
+
+// meet learns the key of an encrypted server.
+func (s *target) meet(ctx context.Context) (err error) {
+	if s.transport == Noise {
+		s.key, err = learnServerKey(ctx, s.addr)
+	}
+	return err
 }
 
 // openTarget connects to the named server or starts one.
 func openTarget(ctx context.Context, t Target, env Env, connections int) (*target, error) {
 	client := &http.Client{Timeout: startTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 1}}
 	if t.Server != "" {
-		s := &target{addr: t.Server, admin: t.Admin, http: client}
+		s := &target{addr: t.Server, admin: t.Admin, http: client, transport: t.Transport}
 		if s.admin != "" {
 			if _, err := s.status(ctx); err != nil {
 				return nil, err
 			}
 		}
-		return s, nil
+		return s, s.meet(ctx)
 	}
 	self, err := env.selfPath()
 	if err != nil {
 		return nil, err
 	}
 	for try := 1; ; try++ {
-		s, err := startServer(ctx, self, t.Args, connections, client)
+		s, err := startServer(ctx, self, t, connections, client)
 		if err == nil || try == portTries || ctx.Err() != nil {
 			return s, err
 		}
@@ -67,8 +96,8 @@ func openTarget(ctx context.Context, t Target, env Env, connections int) (*targe
 }
 
 // startServer starts `trunkline serve` on free loopback ports with a temporary directory.
-func startServer(ctx context.Context, self string, args []string, connections int, client *http.Client) (*target, error) {
-	s := &target{tail: &tail{}, http: client}
+func startServer(ctx context.Context, self string, t Target, connections int, client *http.Client) (*target, error) {
+	s := &target{tail: &tail{}, http: client, transport: t.Transport}
 	var err error
 	if s.addr, err = freeLoopbackAddr(); err != nil {
 		return nil, err
@@ -80,14 +109,18 @@ func startServer(ctx context.Context, self string, args []string, connections in
 		return nil, fmt.Errorf("%w: %w", ErrServer, err)
 	}
 	all := append([]string{"serve", "--listen", s.addr, "--admin", s.admin, "--data", s.data, "--log-level", "warn",
-		"--transport", "plain", "--registration", "open"}, args...) // what the sessions of a run speak
+		"--transport", string(t.Transport), "--registration", "open"}, t.Args...)
 	s.own = exec.CommandContext(ctx, self, all...)
 	s.own.Stdout, s.own.Stderr, s.own.SysProcAttr = s.tail, s.tail, ownGroup()
 	if err := s.own.Start(); err != nil {
 		_ = os.RemoveAll(s.data)
 		return nil, fmt.Errorf("%w: start %s serve: %w", ErrServer, self, err)
 	}
-	if err := s.ready(ctx, connections); err != nil {
+	err = s.ready(ctx, connections)
+	if err == nil {
+		err = s.meet(ctx)
+	}
+	if err != nil {
 		s.close()
 		return nil, err
 	}

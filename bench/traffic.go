@@ -57,6 +57,7 @@ type traffic struct {
 	tally   tally
 	latency *hdrhistogram.Histogram
 	late    *hdrhistogram.Histogram // how late the generator itself was
+	trail   *trail                  // nil: single messages are not remembered
 	counts  trafficCounts
 
 	sent, ticks, second, rejected, refusals uint64
@@ -203,6 +204,7 @@ func (t *traffic) delivered(s *session, v *codec.Deliver, now int64) {
 	p.arrived++
 	if t.measured(m.at) {
 		record(t.latency, now-m.at)
+		t.trail.add(m.at, now-m.at)
 	}
 	if t.plan.interval == 0 {
 		t.pump(int(s.index>>1)/t.loops, now)

@@ -2,13 +2,15 @@ package bench
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
-	"strconv"
 	"sync/atomic"
+	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
 
+	"trunkline/codec/secure"
 	"trunkline/netpoll"
 )
 
@@ -26,7 +28,7 @@ func Child(args []string, stdin io.Reader, stdout io.Writer) error {
 	if len(args) == 0 {
 		return fmt.Errorf("%w: which child?", ErrInput)
 	}
-	rest := append(args[1:], "", "", "", "")
+	rest := append(args[1:], "")
 	switch args[0] {
 	case echoNetpoll:
 		return runNetpollEcho(rest[0], stdin, stdout)
@@ -35,7 +37,7 @@ func Child(args []string, stdin io.Reader, stdout io.Writer) error {
 	case echoBlocking:
 		return runBareEcho(blockAtOnce, stdin, stdout)
 	case childWorker:
-		return runWorker(rest[0], rest[1], rest[2], RawMode(rest[3]), stdin, stdout)
+		return runWorker(rest[0], stdin, stdout)
 	}
 	return fmt.Errorf("%w: no child %q", ErrInput, args[0])
 }
@@ -43,6 +45,7 @@ func Child(args []string, stdin io.Reader, stdout io.Writer) error {
 // worker holds idle connections in a process of its own.
 type worker struct {
 	fleet  *fleet
+	clock  clock
 	from   int // number of its first connection
 	held   atomic.Int64
 	ctx    context.Context
@@ -51,32 +54,51 @@ type worker struct {
 	failed atomic.Pointer[error]
 }
 
-// runWorker is the child process "worker".
-func runWorker(addr, from, firstUser string, mode RawMode, stdin io.Reader, stdout io.Writer) error {
-	first, err := strconv.ParseUint(firstUser, 10, 64)
+// workerOrders is the argument of the child process "worker".
+type workerOrders struct {
+	Addr      string    `json:"addr"`
+	From      int       `json:"from"`  // number of its first connection
+	First     uint64    `json:"first"` // user id of connection 0
+	Raw       RawMode   `json:"raw,omitempty"`
+	Transport Transport `json:"transport,omitempty"`
+	Key       []byte    `json:"key,omitempty"` // with Noise: the server's static key
+}
+
+// String is the argument.
+func (o workerOrders) String() string {
+	b, err := json.Marshal(o)
 	if err != nil {
-		return fmt.Errorf("%w: first user: %w", ErrInput, err)
+		return err.Error() // can't be: the worker will say what it got
 	}
-	start, err := strconv.Atoi(from)
-	if err != nil {
-		return fmt.Errorf("%w: first connection: %w", ErrInput, err)
+	return string(b)
+}
+
+// runWorker is the child process "worker".
+func runWorker(argument string, stdin io.Reader, stdout io.Writer) error {
+	var o workerOrders
+	if err := json.Unmarshal([]byte(argument), &o); err != nil {
+		return fmt.Errorf("%w: orders %q: %w", ErrInput, argument, err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	w := &worker{from: start, ctx: ctx}
-	clk := newClock()
-	w.fleet, err = newFleet(addr, 1, descriptorsFor(), func(f *fleet, l *netpoll.Loop) netpoll.Handler {
-		if mode == Raw {
-			w.raw = newEchoLoop(f, l, clk, PayloadBytesMin)
+	w := &worker{from: o.From, ctx: ctx, clock: newClock()}
+	var err error
+	w.fleet, err = newFleet(o.Addr, 1, descriptorsFor(), func(f *fleet, l *netpoll.Loop) netpoll.Handler {
+		if o.Raw == Raw {
+			w.raw = newEchoLoop(f, l, w.clock, PayloadBytesMin)
 			return w.raw
 		}
-		w.loop = newSessionLoop(f, l, clk, first)
+		w.loop = newSessionLoop(f, l, w.clock, o.First)
+		if o.Transport == Noise && len(o.Key) == len(secure.PublicKey{}) {
+			w.loop.withVeil(secure.PublicKey(o.Key))
+		}
 		return w.loop
 	})
 	if err != nil {
 		return err
 	}
 	defer w.fleet.close()
+	w.fleet.startRecall(w.clock, func(int) int { return 0 })
 	return serveParent(childHello{}, w, stdin, stdout)
 }
 
@@ -95,6 +117,31 @@ func (w *worker) grow(n int) error {
 	return nil
 }
 
+// prepare makes the resume flights of all sessions; stat says how many there are.
+func (w *worker) prepare() error { return w.fleet.tell(w.ctx, cmdPrepare) }
+
+// storm cuts all sessions and lets them come back with their tickets, that many a second.
+func (w *worker) storm(perSecond int) error {
+	if w.loop == nil || w.loop.veil == nil {
+		return fmt.Errorf("%w: only encrypted sessions come back", ErrInput)
+	}
+	if perSecond <= 0 {
+		return fmt.Errorf("%w: a storm of %d handshakes a second", ErrInput, perSecond)
+	}
+	for _, c := range []byte{cmdResume, cmdCut} {
+		if err := w.fleet.tell(w.ctx, c); err != nil {
+			return err
+		}
+	}
+	indexes := make([]uint32, w.held.Load())
+	for i := range indexes {
+		indexes[i] = uint32(w.from + i)
+	}
+	start := w.clock.now() + int64(stormLead)
+	w.fleet.recall.addPaced(indexes, start, time.Second/time.Duration(perSecond))
+	return nil
+}
+
 // stat counts what the worker holds.
 func (w *worker) stat(st *childStat) {
 	var failure *string
@@ -104,10 +151,12 @@ func (w *worker) stat(st *childStat) {
 	} else {
 		c := &w.loop.counts
 		st.Connections, st.Ready, st.Failed = int(c.open.Load()), int(c.ready.Load()), int(c.failed.Load())
+		st.Crowd = c.crowd()
+		st.Crowd.Unreachable = w.fleet.dial.unreachable.Load()
 		failure = w.loop.failure.Load()
 	}
 	if failure != nil {
-		st.Error = *failure
+		st.Failure = *failure
 	}
 	if err := w.failed.Load(); err != nil {
 		st.Error = (*err).Error()

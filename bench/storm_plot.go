@@ -1,0 +1,220 @@
+package bench
+
+import (
+	"bytes"
+	"fmt"
+	"image/color"
+	"math"
+	"strconv"
+
+	"gonum.org/v1/plot"
+	"gonum.org/v1/plot/font"
+	"gonum.org/v1/plot/plotter"
+	"gonum.org/v1/plot/vg"
+	"gonum.org/v1/plot/vg/draw"
+	"gonum.org/v1/plot/vg/vgsvg"
+)
+
+// The size of the figure: three panels, one above the other.
+const (
+	plotWidth  = 24 * vg.Centimeter
+	plotHeight = 24 * vg.Centimeter
+)
+
+// The colours of the figure. It brings its own paper, so that it reads the same on light and dark pages; the colours keep
+// apart for the colour-blind (Okabe and Ito's palette).
+var (
+	inkPaper  = color.NRGBA{0xfb, 0xfb, 0xf8, 0xff}
+	inkText   = color.NRGBA{0x22, 0x26, 0x2b, 0xff}
+	inkGrid   = color.NRGBA{0xd9, 0xdb, 0xdd, 0xff}
+	inkStorm  = color.NRGBA{0xf5, 0xe3, 0xc8, 0xff}
+	inkBlue   = color.NRGBA{0x00, 0x72, 0xb2, 0xff}
+	inkOrange = color.NRGBA{0xd5, 0x5e, 0x00, 0xff}
+	inkGreen  = color.NRGBA{0x00, 0x9e, 0x73, 0xff}
+	inkGrey   = color.NRGBA{0x76, 0x7d, 0x85, 0xff}
+)
+
+// curve is one line of a panel.
+type curve struct {
+	name   string
+	ink    color.Color
+	dashed vg.Length // length of a dash; 0: solid
+	points plotter.XYs
+}
+
+// plotStorm draws latency, handshakes and memory over time as one SVG.
+func plotStorm(r *StormResult) ([]byte, error) {
+	canvas := vgsvg.New(plotWidth, plotHeight)
+	if err := drawStorm(r, draw.New(canvas)); err != nil {
+		return nil, err
+	}
+	var out bytes.Buffer
+	if _, err := canvas.WriteTo(&out); err != nil {
+		return nil, err
+	}
+	return out.Bytes(), nil
+}
+
+// drawStorm draws the three panels onto any canvas.
+func drawStorm(r *StormResult, dc draw.Canvas) error {
+	latency, err := latencyPanel(r)
+	if err != nil {
+		return err
+	}
+	handshakes, err := handshakePanel(r)
+	if err != nil {
+		return err
+	}
+	memory, err := memoryPanel(r)
+	if err != nil {
+		return err
+	}
+	dc.SetColor(inkPaper)
+	dc.Fill(dc.Rectangle.Path())
+	panels := [][]*plot.Plot{{latency}, {handshakes}, {memory}}
+	tiles := draw.Tiles{Rows: 3, Cols: 1, PadX: vg.Centimeter / 2, PadY: vg.Centimeter * 0.7,
+		PadTop: vg.Centimeter / 2, PadBottom: vg.Centimeter / 2, PadLeft: vg.Centimeter / 2, PadRight: vg.Centimeter / 2}
+	for i, row := range plot.Align(panels, tiles, dc) {
+		panels[i][0].Draw(row[0])
+	}
+	return nil
+}
+
+// latencyPanel has the percentiles of live pairs.
+func latencyPanel(r *StormResult) (*plot.Plot, error) {
+	over := func(sc *StormScene, get func(p *StormPoint) *float64) (xy plotter.XYs) {
+		for i := range sc.Points {
+			if v := get(&sc.Points[i]); v != nil {
+				xy = append(xy, plotter.XY{X: sc.Points[i].Seconds, Y: *v})
+			}
+		}
+		return xy
+	}
+	p50 := func(p *StormPoint) *float64 { return p.P50Ms }
+	p99 := func(p *StormPoint) *float64 { return p.P99Ms }
+	p, err := panel(r, fmt.Sprintf("Latency of %d live pairs, %d messages/s", r.Pairs, r.Rate), "ms", []curve{
+		{"p99", inkOrange, 0, over(r.Storm, p99)},
+		{"p50", inkBlue, 0, over(r.Storm, p50)},
+		{"p99 of the run without the storm", inkGrey, 4, over(r.Quiet, p99)},
+	})
+	return p, err
+}
+
+// handshakePanel has what the crowd did.
+func handshakePanel(r *StormResult) (*plot.Plot, error) {
+	over := func(get func(p *StormPoint) float64) (xy plotter.XYs) {
+		for i := range r.Storm.Points {
+			xy = append(xy, plotter.XY{X: r.Storm.Points[i].Seconds, Y: get(&r.Storm.Points[i])})
+		}
+		return xy
+	}
+	return panel(r, fmt.Sprintf("Handshakes of %d clients that were cut at once", r.Clients), "a second", []curve{
+		{"offered", inkGrey, 4, over(func(p *StormPoint) float64 { return p.Offered })},
+		{"refused", inkOrange, 0, over(func(p *StormPoint) float64 { return p.Refused })},
+		{"admitted", inkGreen, 0, over(func(p *StormPoint) float64 { return p.Admitted })},
+	})
+}
+
+// memoryPanel has the server's resident memory in both runs.
+func memoryPanel(r *StormResult) (*plot.Plot, error) {
+	over := func(sc *StormScene) (xy plotter.XYs) {
+		for i := range sc.Points {
+			if b := sc.Points[i].RSSBytes; b > 0 {
+				xy = append(xy, plotter.XY{X: sc.Points[i].Seconds, Y: mb(b)})
+			}
+		}
+		return xy
+	}
+	p, err := panel(r, "Resident memory of the server", "MB", []curve{
+		{"with the storm", inkBlue, 0, over(r.Storm)},
+		{"without", inkGrey, 4, over(r.Quiet)},
+	})
+	if err == nil {
+		p.X.Label.Text = "seconds"
+	}
+	return p, err
+}
+
+// panel is one plot with its curves and the storm's time shaded.
+func panel(r *StormResult, title, unit string, curves []curve) (*plot.Plot, error) {
+	p := plot.New()
+	p.BackgroundColor = inkPaper
+	p.Title.Text, p.Title.TextStyle.Color, p.Title.Padding = title, inkText, vg.Points(6)
+	p.Title.TextStyle.Font.Size = font.Length(13)
+	p.Y.Label.Text = unit
+	axes(p)
+	top := 0.0
+	for _, c := range curves {
+		for _, xy := range c.points {
+			top = math.Max(top, xy.Y)
+		}
+	}
+	if top == 0 {
+		top = 1
+	}
+	if err := shade(p, r.Storm, top*1.25); err != nil {
+		return nil, err
+	}
+	grid := plotter.NewGrid()
+	grid.Horizontal.Color, grid.Vertical.Color = inkGrid, inkGrid
+	p.Add(grid)
+	for _, c := range curves {
+		if len(c.points) == 0 {
+			continue
+		}
+		line, err := plotter.NewLine(c.points)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", c.name, err)
+		}
+		line.Color, line.Width = c.ink, vg.Points(1.6)
+		if c.dashed > 0 {
+			line.Dashes = []vg.Length{vg.Points(float64(c.dashed)), vg.Points(3)}
+		}
+		p.Add(line)
+		p.Legend.Add(c.name, line)
+	}
+	p.X.Min, p.Y.Min, p.Y.Max = 0, 0, top*1.25
+	return p, nil
+}
+
+// axes dresses both axes and the legend.
+func axes(p *plot.Plot) {
+	for _, a := range []*plot.Axis{&p.X, &p.Y} {
+		a.Color, a.Label.TextStyle.Color, a.Tick.Color, a.Tick.Label.Color = inkText, inkText, inkText, inkText
+		a.Label.TextStyle.Font.Size, a.Tick.Label.Font.Size = font.Length(11), font.Length(10)
+		a.Padding = 0
+	}
+	p.Y.Tick.Marker = thousands{}
+	p.Legend.Top, p.Legend.Padding = true, vg.Points(2)
+	p.Legend.XOffs, p.Legend.YOffs = vg.Points(-8), vg.Points(-4)
+	p.Legend.TextStyle.Color, p.Legend.TextStyle.Font.Size = inkText, font.Length(10)
+}
+
+// shade colours the time of the storm.
+func shade(p *plot.Plot, sc *StormScene, top float64) error {
+	from, to := sc.Storm.FromSeconds, sc.Storm.FromSeconds+sc.Storm.Seconds
+	area, err := plotter.NewPolygon(plotter.XYs{{X: from, Y: 0}, {X: from, Y: top}, {X: to, Y: top}, {X: to, Y: 0}})
+	if err != nil {
+		return err
+	}
+	area.Color, area.LineStyle.Width = inkStorm, 0
+	p.Add(area)
+	p.Legend.Add("storm", area)
+	return nil
+}
+
+// thousands are the default ticks with blanks in large numbers.
+type thousands struct{}
+
+// Ticks are for plot.Ticker.
+func (thousands) Ticks(low, high float64) []plot.Tick {
+	ticks := plot.DefaultTicks{}.Ticks(low, high)
+	for i := range ticks {
+		if ticks[i].Label == "" || ticks[i].Value < 1_000 {
+			continue
+		}
+		whole := int(ticks[i].Value)
+		ticks[i].Label = fmt.Sprintf("%s %03d", strconv.Itoa(whole/1_000), whole%1_000)
+	}
+	return ticks
+}
