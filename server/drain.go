@@ -13,11 +13,12 @@ func (s *Server) drain(ended <-chan error) error {
 	s.draining.Store(true)
 	err := s.listener.Close()
 	open := s.connections()
-	spread := retrySpread(open)
-	s.cfg.Logger.Info("draining", "connections", open, "retry_after_max", spread.String(), "timeout", s.cfg.DrainTimeout.String())
+	period := s.drainPeriod(open)
+	s.cfg.Logger.Info("draining", "connections", open, "returns_per_second", int(s.capacity.perSecond()), "pace", period.String(),
+		"timeout", s.cfg.DrainTimeout.String())
 	msg := make([]byte, 5)
 	msg[0] = askDrain
-	binary.BigEndian.PutUint32(msg[1:], uint32(spread.Milliseconds()))
+	binary.BigEndian.PutUint32(msg[1:], uint32(period.Milliseconds()))
 	for loop := range s.cfg.Loops {
 		err = errors.Join(err, s.reactor.Post(loop, msg))
 	}
@@ -60,8 +61,17 @@ func (s *Server) connections() int64 {
 	return total
 }
 
-// retrySpread is the time over which that many clients are asked to come back.
-func retrySpread(connections int64) time.Duration {
-	seconds := min(connections/ReturnsPerSecond, int64(RetryAfterMax/time.Second))
-	return max(time.Duration(seconds)*time.Second, RetryAfterMin)
+// drainPeriod is the time over which that many clients are asked to leave: as fast as they can come back, and no longer than leaves the
+// last of them time to go by themselves.
+func (s *Server) drainPeriod(connections int64) time.Duration {
+	period := time.Duration(float64(connections) / s.capacity.perSecond() * float64(time.Second))
+	return min(period, time.Duration(s.cfg.DrainTimeout)/DrainPacePart)
+}
+
+// assumedCost is what a login costs before one was measured.
+func assumedCost(transport string) time.Duration {
+	if transport == TransportPlain {
+		return loginCostAssumed
+	}
+	return handshakeCostAssumed
 }

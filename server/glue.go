@@ -13,7 +13,7 @@ import (
 // Messages that the server itself posts to a loop (from == -1): one byte, then what it needs.
 const (
 	askStats = 1 // fill loopHandler.asked
-	askDrain = 2 // u32 retry-after in milliseconds, big-endian
+	askDrain = 2 // u32 period in milliseconds, big-endian
 	askLogin = 3 // a loginAnswer
 )
 
@@ -81,7 +81,7 @@ func (h *loopHandler) OnMessage(from int, msg []byte) {
 	case len(msg) == 1 && msg[0] == askStats:
 		h.report()
 	case len(msg) == 5 && msg[0] == askDrain:
-		h.shard.Drain(h.host.loop.Now(), binary.BigEndian.Uint32(msg[1:]))
+		h.shard.Drain(h.host.loop.Now(), shard.DrainPlan{PeriodMs: int64(binary.BigEndian.Uint32(msg[1:]))})
 	}
 }
 

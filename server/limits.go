@@ -48,16 +48,30 @@ const (
 
 // The drain.
 const (
-	// ReturnsPerSecond is how many clients a drain asks to come back in each second: retry-after is spread over
-	// connections / ReturnsPerSecond, so that the next process is not met by all of them at once.
+	// ReturnsPerSecond is the most clients that are asked to come back in each second, whatever handshakes cost: what follows a
+	// handshake costs too, and the kernel's part of a connection.
 	ReturnsPerSecond = 10_000
-	// RetryAfterMin and RetryAfterMax bound that spread.
+	// RetryAfterMin and RetryAfterMax bound when that is. Over RetryAfterMax clients are spread over the later half of it.
 	RetryAfterMin = 2 * time.Second
 	RetryAfterMax = 10 * time.Minute
+	// DrainPacePart is the part of DrainTimeout over which GOAWAYs are spread at most: the last who are told need time to leave.
+	DrainPacePart = 2
 	// FlushTimeout is how long the last close waits for bytes that the peer does not take.
 	FlushTimeout = 2 * time.Second
 	// drainPoll is how often a drain looks whether everybody has left.
 	drainPoll = 20 * time.Millisecond
+)
+
+// What a handshake costs.
+const (
+	// handshakeCostAssumed and loginCostAssumed are what a handshake on the encrypted transport and a login on the plain one are
+	// taken to cost until one was measured.
+	handshakeCostAssumed = 200 * time.Microsecond
+	loginCostAssumed     = 20 * time.Microsecond
+	// costSmoothing is how many handshakes the moving average of their cost remembers, about.
+	costSmoothing = 64
+	// handshakeMicrosMin is the least that one counts: a clock that has not moved says nothing.
+	handshakeMicrosMin = 1
 )
 
 // Supervision.

@@ -30,9 +30,11 @@ type running struct {
 	log  *logBuffer
 }
 
-// plainConfig is cfg for tests that speak frames without a handshake: these two settings do not follow the defaults.
+// plainConfig is cfg for tests that speak frames without a handshake, thousands of them at once: transport, registration and the rates
+// of sessions do not follow the defaults.
 func plainConfig(cfg Config) Config {
 	cfg.Transport, cfg.Registration = TransportPlain, RegistrationOpen
+	cfg.Messages, cfg.Controls, cfg.Conversations = Rate{None: true}, Rate{None: true}, Rate{None: true}
 	return cfg
 }
 

@@ -25,6 +25,7 @@ type Server struct {
 	listener *netpoll.Listener
 	gather   *gatherer
 	panics   *panicCounter
+	capacity *capacity
 	admin    *admin // nil when off
 
 	collecting sync.Mutex // one POST /collect at a time; locked under nothing else
@@ -77,6 +78,7 @@ func (s *Server) build() error {
 		return err
 	}
 	s.panics = &panicCounter{log: s.cfg.Logger, now: time.Now}
+	s.capacity = newCapacity(s.cfg.Loops, s.cfg.HandshakeShare, assumedCost(s.cfg.Transport))
 	shards := s.shardConfig(incarnation)
 	var handlers []*loopHandler
 	s.reactor, err = netpoll.New(netpoll.Config{
@@ -111,6 +113,12 @@ func (s *Server) shardConfig(incarnation uint64) shard.Config {
 		UsersMax:          (c.Users + c.Loops - 1) / c.Loops,
 		StoreBytesMax:     (int64(c.StoreBytes) + int64(c.Loops) - 1) / int64(c.Loops),
 		SubscriptionsMax:  c.Subscriptions,
+		UserSessionsMax:   c.UserSessions,
+		MailboxIdleMs:     time.Duration(c.SessionExpiry).Milliseconds(),
+		Messages:          c.Messages.forShard(),
+		Controls:          c.Controls.forShard(),
+		Conversations:     c.Conversations.forShard(),
+		RetryAfter:        func(uint64) uint32 { return uint32(s.capacity.retryAfter(time.Now()).Milliseconds()) },
 	}
 }
 

@@ -192,17 +192,6 @@ func TestMoreConnectionsThanDescriptorsAllowAreNotPromised(t *testing.T) {
 	}
 }
 
-func TestRetryAfterIsSpreadOverTheClientsThatComeBack(t *testing.T) {
-	for _, row := range []struct {
-		connections int64
-		want        time.Duration
-	}{{0, RetryAfterMin}, {10, RetryAfterMin}, {100_000, 10 * time.Second}, {2_000_000, 200 * time.Second}, {1 << 40, RetryAfterMax}} {
-		if got := retrySpread(row.connections); got != row.want {
-			t.Errorf("%d connections: %s, want %s", row.connections, got, row.want)
-		}
-	}
-}
-
 func TestPanicsAreLoggedOnceEachAndThenLoudly(t *testing.T) {
 	log := &logBuffer{}
 	now := time.Unix(1000, 0)

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"trunkline/shard"
 )
 
 // Duration is a time.Duration that flags and the configuration file write as "10s" or "4m".
@@ -80,6 +82,14 @@ type Rate struct {
 	PerSecond int
 	Burst     int
 	None      bool
+}
+
+// forShard is the rate as the machines know it.
+func (r Rate) forShard() shard.Rate {
+	if r.None {
+		return shard.Rate{}
+	}
+	return shard.Rate{PerSecond: r.PerSecond, Burst: r.Burst}
 }
 
 // MarshalText writes the text form.

@@ -82,9 +82,15 @@ func (s *Shard) stepMailbox(now int64) {
 	s.out.reset()
 	s.mailbox.step(now, ev, &s.world, &s.out)
 	s.applyQueue()
-	*p = s.mailbox
+	s.commitMailbox(p, &s.mailbox)
 	s.doing.machine = doingNothing
 	s.applyMailbox(ev.index, p)
+}
+
+// commitMailbox takes over what a step has made of a record.
+func (s *Shard) commitMailbox(p, stepped *mailbox) {
+	s.stats.MailboxesIdle += stepped.idle() - p.idle()
+	*p = *stepped
 }
 
 // applyMailbox carries out what a mailbox asked for. Its record is committed: *p is it.
@@ -98,6 +104,9 @@ func (s *Shard) applyMailbox(index uint32, p *mailbox) {
 	}
 	if out.release != 0 {
 		s.releaseHeld(p, out.release)
+	}
+	if out.hasMet {
+		s.pairs.enter(out.met)
 	}
 	for i := range out.hold {
 		s.holdRejection(p, &out.hold[i])
@@ -183,7 +192,8 @@ func (s *Shard) checkIntake() {
 func (s *Shard) Stats() Stats {
 	st := s.stats
 	q := s.cfg.Queue.Stats()
-	st.Users = int64(s.users.len())
+	st.Users, st.Mailboxes = int64(s.users.len()), int64(s.mailboxes.Len())
+	st.CullBacklog = s.wheel.due()
 	st.QueueEntries, st.QueueBytes = int64(q.Entries), q.PayloadBytes
 	return st
 }

@@ -27,6 +27,10 @@ type Config struct {
 	Messages        Rate  // SENDs of one device
 	Controls        Rate  // other stanzas of one session
 	Conversations   Rate  // first messages of one device to users it has not exchanged messages with lately
+
+	// RetryAfter says when a client that is sent away should come back, in milliseconds. It is called on the loop and must not
+	// block. nil: a spread by user over DrainPlan.SpreadMs.
+	RetryAfter func(user uint64) uint32
 }
 
 // Rate bounds how often something may happen: Burst at once, PerSecond in the long run. The zero Rate is no limit.
@@ -54,6 +58,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.UsersMax, UsersMaxDefault)
 	setDefault(&c.StoreBytesMax, StoreBytesMaxDefault)
 	setDefault(&c.SubscriptionsMax, SubscriptionsMaxDefault)
+	setDefault(&c.UserSessionsMax, DevicesMax)
 	return c
 }
 

@@ -32,7 +32,7 @@ func (s *Shard) takeForMailbox(now int64) {
 	m := &s.current
 	index := s.find(m.user, m.device, m.hint)
 	if index == 0 {
-		s.unclaimed(m)
+		s.unclaimed(now, m)
 		return
 	}
 	s.mailboxEv = mailboxEvent{kind: evMessage, index: index, message: m}
@@ -40,11 +40,16 @@ func (s *Shard) takeForMailbox(now int64) {
 }
 
 // unclaimed ends a message for a device that nobody knows: a receipt, or the farewell of a session that was refused.
-func (s *Shard) unclaimed(m *message) {
-	if m.kind != msgReceipt {
-		if m.kind != msgDetach {
-			s.stats.Unexpected++
-		}
+func (s *Shard) unclaimed(now int64, m *message) {
+	switch {
+	case m.kind == msgReceipt && s.returns(m.user, m.device) && s.makeMailbox(m.user, m.device) == codec.CodeNone:
+		s.takeForMailbox(now)
+		return
+	case m.kind == msgReceipt:
+	case m.kind == msgDetach, s.stats.Culled > 0: // late, as in an offline mailbox
+		return
+	default:
+		s.stats.Unexpected++
 		return
 	}
 	s.stats.ReceiptsIn++
@@ -65,7 +70,16 @@ func (s *Shard) answerReceipt(m *message) {
 // takeAttach gives s.current to the mailbox of who logs in; a new device gets one.
 func (s *Shard) takeAttach(now int64) {
 	m := &s.current
-	if s.find(m.user, m.device, 0) == 0 {
+	index := s.find(m.user, m.device, 0)
+	if s.sessionsFull(m, index) {
+		s.stats.SessionLimited++
+		s.out.reset()
+		r := answerSession(m, msgRefused, &s.out)
+		r.code, r.timeSec = uint8(codec.CodeSessionLimit), sessionLimitRetryMs+uint32(spread(m.user+uint64(m.device), sessionLimitRetryMs))
+		s.applyPosts()
+		return
+	}
+	if index == 0 {
 		if m.code == attachEarly {
 			s.out.reset()
 			heldBack(m, &s.world, &s.out)
@@ -83,6 +97,16 @@ func (s *Shard) takeAttach(now int64) {
 	s.takeForMailbox(now)
 }
 
+// sessionsFull says whether as many other devices of the user are online as may be. Who replaces a session takes its place; an early
+// one counts when it is confirmed.
+func (s *Shard) sessionsFull(m *message, index uint32) bool {
+	if index != 0 && s.mailboxes.At(index).attached() {
+		return false
+	}
+	_, online := s.devices(m.user, m.device)
+	return online >= s.cfg.UserSessionsMax
+}
+
 // makeMailbox seats a device; the user exists from now on.
 func (s *Shard) makeMailbox(user uint64, device uint8) codec.ErrorCode {
 	if code := s.seat(user); code != codec.CodeNone {
@@ -93,8 +117,12 @@ func (s *Shard) makeMailbox(user uint64, device uint8) codec.ErrorCode {
 		return codec.CodeBusy
 	}
 	first := uint64(s.cfg.OwnerEpoch) << seqCounterBits
+	first = max(first, s.wheel.seqFloor)
 	*m = mailbox{user: user, device: device, state: mailboxOffline, last: first, acked: first, sent: first, next: s.users.first(user)}
 	s.users.put(user, index)
+	s.stats.MailboxesIdle++
+	s.armWheel(index, m, s.cfg.MailboxIdleMs)
+	delete(s.wheel.companions, companion{user, device})
 	return codec.CodeNone
 }
 
@@ -120,7 +148,10 @@ func (s *Shard) takeRoute(now int64) {
 	}
 	s.applyQueue()
 	for i, index := range s.fannedAt {
-		*s.mailboxes.At(index) = s.fanned[i]
+		s.commitMailbox(s.mailboxes.At(index), &s.fanned[i])
+	}
+	if m.flags&codec.FlagNoStore == 0 || len(s.fannedAt) > 0 {
+		s.pairs.met(m.user, m.peer)
 	}
 	s.doing.machine = doingNothing
 	a := answer(m, msgStored, &s.out)
@@ -148,7 +179,7 @@ func (s *Shard) fanOut(now int64, part codec.Part) {
 }
 
 // checkRoute looks at all parts before anything is appended. A refusal here is for good: what may pass was held back at the
-// sender's side, where it can't be overtaken. The primary device is made on its first message.
+// sender's side, where it can't be overtaken. The primary device is made on its first message, a culled one on its next.
 func (s *Shard) checkRoute(m *message) (code codec.ErrorCode, device uint8) {
 	if m.flags&codec.FlagNoStore != 0 {
 		return codec.CodeNone, 0
@@ -162,7 +193,7 @@ func (s *Shard) checkRoute(m *message) (code codec.ErrorCode, device uint8) {
 			if s.mailboxes.At(index).full(len(part.Blob), &s.world) {
 				return codec.CodeMailboxFull, part.Device
 			}
-		case part.Device == 0:
+		case part.Device == 0, s.returns(m.user, part.Device):
 			create = true
 		case s.users.first(m.user) == 0:
 			return codec.CodeNoSuchUser, part.Device
@@ -170,11 +201,22 @@ func (s *Shard) checkRoute(m *message) (code codec.ErrorCode, device uint8) {
 			return codec.CodeNoSuchDevice, part.Device
 		}
 	}
-	if create && s.makeMailbox(m.user, 0) != codec.CodeNone {
-		if s.users.first(m.user) == 0 {
-			return codec.CodeNoSuchUser, 0
+	if create {
+		return s.makeMissing(m.user, codec.Parts(m.payload))
+	}
+	return codec.CodeNone, 0
+}
+
+// makeMissing makes the mailboxes that a message names and that may be made.
+func (s *Shard) makeMissing(user uint64, list codec.Parts) (code codec.ErrorCode, device uint8) {
+	for part, rest, ok := list.Next(); ok; part, rest, ok = rest.Next() {
+		switch {
+		case s.find(user, part.Device, 0) != 0, s.makeMailbox(user, part.Device) == codec.CodeNone:
+		case s.users.first(user) == 0:
+			return codec.CodeNoSuchUser, part.Device
+		default:
+			return codec.CodeNoSuchDevice, part.Device
 		}
-		return codec.CodeNoSuchDevice, 0
 	}
 	return codec.CodeNone, 0
 }

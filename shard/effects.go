@@ -51,6 +51,8 @@ type effects struct {
 	presence presenceEffect
 	hold     []outcome // rejections that wait until the mark passes their cseq
 	release  uint64    // 0, or let go of held rejections up to this cseq
+	met      uint64    // with hasMet: the hash of a pair that exchanges messages
+	hasMet   bool
 
 	// scratch holds the encoded frames that posts carry. It is emptied when the local queue is: messages alias it.
 	scratch []byte
@@ -76,6 +78,7 @@ func (out *effects) reset() {
 	out.subscribe, out.unsubscribe, out.forget = out.subscribe[:0], out.unsubscribe[:0], 0
 	out.ticking, out.starved, out.presence = false, false, presenceSame
 	out.hold, out.release = out.hold[:0], 0
+	out.met, out.hasMet = 0, false
 }
 
 // recycle empties the scratch memory: nobody holds a message that aliases it any more.

@@ -8,7 +8,7 @@ import "trunkline/internal/slab"
 //
 // The table is cut into segments that grow one by one, so that no step pays for a whole table: a segment of a million
 // users has 16,000 cells. Positions come from the seeded hash: who does not know the seed can't make users collide.
-// Users are never taken out: a user stays a user.
+// Taking a user out moves those up that stand behind its place; a segment never gets smaller.
 type userIndex struct {
 	hash      func(user uint64) uint64
 	mailboxes *slab.Slab[mailbox]
@@ -79,6 +79,29 @@ func (x *userIndex) put(user uint64, mailbox uint32) {
 	*c = indexCell{mailbox: mailbox, tag: tag}
 	x.lens[segment]++
 	x.users++
+}
+
+// remove takes a user out, whose first mailbox is still live. The cells behind close the gap, so that no look-up stops there.
+func (x *userIndex) remove(user uint64) {
+	segment, _, c := x.cell(user)
+	if c == nil || c.mailbox == 0 {
+		return
+	}
+	cells := x.segments[segment]
+	n := len(cells)
+	gap := place(c.tag, n)
+	for &cells[gap] != c {
+		gap = (gap + 1) % n
+	}
+	for i := (gap + 1) % n; cells[i].mailbox != 0; i = (i + 1) % n {
+		// Whoever stands at i may go to the gap when its own place does not lie behind the gap.
+		if home := place(cells[i].tag, n); (i-home+n)%n >= (i-gap+n)%n {
+			cells[gap], gap = cells[i], i
+		}
+	}
+	cells[gap] = indexCell{}
+	x.lens[segment]--
+	x.users--
 }
 
 // grow gives a segment n cells. Tags are enough to place the old ones anew: no mailbox is read.

@@ -67,6 +67,36 @@ const (
 	storeResumeNum, storeResumeDen = 7, 8
 )
 
+// Rates.
+const (
+	// repeatPart is how many repeated SENDs count like one control stanza: a refusal has a whole window of them sent again.
+	repeatPart = 16
+	// rateSpreadPart is the part of a retry-after that is spread over clients on top of it.
+	rateSpreadPart = 8
+	// conversationsMax pairs of users are remembered by a loop as having exchanged messages lately, 4 bytes each. Over it the
+	// pair that was quiet for longest among four is forgotten; its next message counts as a first one.
+	conversationsMax = 1 << 20
+	// sessionLimitRetryMs is the least retry-after of a login that UserSessionsMax refuses; as much again is spread over clients.
+	sessionLimitRetryMs = 30_000
+)
+
+// Culling.
+const (
+	// wheelBuckets is the size of the wheel; wheelSpan of them are MailboxIdleMs, the others are room for rounding.
+	wheelBuckets, wheelSpan = 64, 60
+	// cullsMax is how many mailboxes one turn looks at, half a microsecond each when they are culled. What is left waits for the
+	// next turn, a millisecond later, and is counted (Stats.CullBacklog).
+	cullsMax = 64
+	// generationsMax is how many generations a device may have been given for its mailbox to be culled: above it the floor for
+	// all others would rise too far. Its mailbox stays.
+	generationsMax = 32_768
+	// companionsMax culled mailboxes of companions are remembered by a loop, some 40 bytes each. Over it companions stay.
+	companionsMax = 1 << 20
+)
+
+// drainStepMs is how often a drain tells the next sessions.
+const drainStepMs = 10
+
 // Presence.
 const (
 	// SubscriptionsMaxDefault is how many users one session may watch. Over it: soft ERROR CodeTooMany.

@@ -58,7 +58,7 @@ import (
 //	ping starved    ignore              ignore                ignore
 //	credit pinged   ignore              push ponged           push ponged
 //
-// There is no end: a user stays a user. A mailbox that nobody writes to costs its record.
+// The end is culling: see wheel.
 type mailboxState uint8
 
 const (
@@ -80,38 +80,41 @@ const (
 	flagAccount                          // the generation is the account's
 )
 
-// mailbox is one device on its user's home loop: what waits for it, and how far its uplink has come. At most 112 bytes, no
+// mailbox is one device on its user's home loop: what waits for it, and how far its uplink has come. At most 128 bytes, no
 // pointers. The entries themselves are in the Queue.
 //
 // Downlink, all seqs: acked <= sent <= last. Entries up to acked are gone, up to sent are with the client and count for the
 // window, above sent they wait. Uplink, all cseqs: up to mark everything is done. Bit i of done and inflight is
 // cseq mark+1+i; bit 0 of done is never set between steps.
 type mailbox struct {
-	user        uint64
-	last        uint64 // the newest seq given out: owner epoch (24 bits) and counter (40 bits)
-	acked       uint64
-	sent        uint64
-	mark        uint64
-	done        uint64
-	inflight    uint64
-	conn        Conn   // of the attached session
-	bytes       uint32 // payload of waiting messages
-	entries     uint32 // messages that wait
-	notices     uint32 // receipts and rejections that wait
-	windowBytes uint32 // what is with the client, payload and windowEntryBytes each
-	next        uint32 // the user's next mailbox
-	held        uint32 // the first rejection that waits for the mark
-	seenSec     uint32 // when the last session left, unix seconds
-	token       uint32 // of the registration that gave `registered`, folded; 0: none
-	epoch       uint32 // the highest connection epoch of this generation that was attached
-	gen         uint16 // 0: nobody has logged in yet
-	registered  uint16 // the last generation given out on this data; 0: none. Another gen was adopted from its client
-	window      uint16 // entries that are with the client
-	rejections  uint16 // of the notices
-	device      uint8
-	loop        uint8 // of the attached session
-	state       mailboxState
-	flags       mailboxFlags
+	user          uint64
+	last          uint64 // the newest seq given out: owner epoch (24 bits) and counter (40 bits)
+	acked         uint64
+	sent          uint64
+	mark          uint64
+	done          uint64
+	inflight      uint64
+	conn          Conn   // of the attached session
+	bytes         uint32 // payload of waiting messages
+	entries       uint32 // messages that wait
+	notices       uint32 // receipts and rejections that wait
+	windowBytes   uint32 // what is with the client, payload and windowEntryBytes each
+	next          uint32 // the user's next mailbox
+	held          uint32 // the first rejection that waits for the mark
+	seenSec       uint32 // when the last session left, unix seconds
+	token         uint32 // of the registration that gave `registered`, folded; 0: none
+	messages      uint32 // state of the limit of SENDs and read receipts
+	conversations uint32 // state of the limit of first messages
+	due           uint32 // the next mailbox of its bucket on the wheel
+	epoch         uint32 // the highest connection epoch of this generation that was attached
+	gen           uint16 // 0: nobody has logged in yet
+	registered    uint16 // the last generation given out on this data; 0: none. Another gen was adopted from its client
+	window        uint16 // entries that are with the client
+	rejections    uint16 // of the notices
+	device        uint8
+	loop          uint8 // of the attached session
+	state         mailboxState
+	flags         mailboxFlags
 }
 
 // The kinds of entry. Receipts have their codec.ReceiptKind.
@@ -260,7 +263,8 @@ func (m *mailbox) attach(now int64, ev *mailboxEvent, w *world, out *effects) {
 //
 // A client without a generation names a token that it has drawn once: when its first SUCCESS was lost, or an older HELLO of
 // its own comes late, it gets the generation that it was given. A generation of older data gives way to a higher one of
-// older data, never one that was given out on this data: the two would take turns, each time with the mark reset.
+// older data, never one that was given out on this data: the two would take turns, each time with the mark reset. What a
+// mailbox was given before it was culled counts as of older data: it has adopted that.
 func (m *mailbox) adopt(msg *message, w *world, out *effects) (resumed bool, code codec.ErrorCode) {
 	same := msg.peer == w.cfg.Incarnation
 	if msg.peerGen != 0 {
@@ -278,7 +282,7 @@ func (m *mailbox) adopt(msg *message, w *world, out *effects) (resumed bool, cod
 		m.registered, m.token = m.nextGen(w), token
 		m.begin(m.registered, 0, out)
 		return false, codec.CodeNone
-	case m.gen == 0, !same && msg.gen > m.gen && m.gen != m.registered:
+	case m.gen == 0, (!same || w.stats.Culled > 0) && msg.gen > m.gen && m.gen != m.registered:
 		m.begin(msg.gen, msg.last, out)
 		return false, codec.CodeNone
 	}
@@ -321,12 +325,22 @@ func (m *mailbox) begin(gen uint16, mark uint64, out *effects) {
 func (m *mailbox) nextGen(w *world) uint16 {
 	switch m.registered {
 	case 0:
-		return uint16(1 + spread(m.user^w.cfg.Incarnation+uint64(m.device), 32_768))
+		return m.firstGen(w.wheel.genFloor, w)
 	case math.MaxUint16:
 		return 1
 	}
 	return m.registered + 1
 }
+
+// firstGen is the first generation that is given to a device, or the one that comes so many later. The numbers are a ring
+// without zero.
+func (m *mailbox) firstGen(later uint16, w *world) uint16 {
+	at := spread(m.user^w.cfg.Incarnation+uint64(m.device), 32_768)
+	return uint16(1 + (at+uint64(later))%generations)
+}
+
+// generations is how many numbers a generation can have.
+const generations = math.MaxUint16
 
 // becomeOnline answers the session and pushes what waits, from the first entry that is not acknowledged.
 func (m *mailbox) becomeOnline(ev *mailboxEvent, w *world, out *effects) {

@@ -20,12 +20,24 @@ type Placement struct {
 // Fragment is the fragment of a user, 0 to FragmentCount-1.
 func (p Placement) Fragment(user uint64) int { return int(p.hash(user) & (FragmentCount - 1)) }
 
-// hash is the one place where users are hashed: the lowest ten bits choose the fragment, the others a place in userIndex.
+// hash is where users are hashed: the lowest ten bits choose the fragment, the others a place in userIndex.
 func (p Placement) hash(user uint64) uint64 {
 	var d xxhash.Digest
 	d.ResetWithSeed(p.Seed)
 	var b [8]byte
 	binary.BigEndian.PutUint64(b[:], user)
+	d.Write(b[:])
+	return d.Sum64()
+}
+
+// pair hashes a user together with a peer; the two are not exchangeable. It depends on the seed like hash, and on nothing that hash
+// tells: the place of a pair says nothing about where its users live.
+func (p Placement) pair(user, peer uint64) uint64 {
+	var d xxhash.Digest
+	d.ResetWithSeed(p.Seed)
+	var b [16]byte
+	binary.BigEndian.PutUint64(b[:8], user)
+	binary.BigEndian.PutUint64(b[8:], peer)
 	d.Write(b[:])
 	return d.Sum64()
 }

@@ -12,7 +12,7 @@ func (m *mailbox) takeReceipt(msg *message, w *world, out *effects) {
 	}
 	w.stats.ReceiptsIn++
 	switch {
-	case msg.gen != m.gen:
+	case msg.gen != m.gen && (m.gen != 0 || w.stats.Culled == 0): // culled, it does not know its generation until the next login
 		w.stats.ReceiptsDropped++
 	case m.coalesce(msg, w, out):
 	case m.notices-uint32(m.rejections) >= ReceiptEntriesMax:

@@ -98,7 +98,9 @@ func (s *Shard) giveUp(m *mailbox) {
 	switch s.current.kind {
 	case msgDetach:
 		if s.current.conn == m.conn {
-			m.state, m.conn, m.loop = mailboxOffline, 0, 0
+			n := *m
+			n.state, n.conn, n.loop = mailboxOffline, 0, 0
+			s.commitMailbox(m, &n)
 		}
 	case msgStored, msgRejected:
 		if s.current.gen == m.gen {
@@ -126,7 +128,7 @@ func (s *Shard) rebuild(index uint32) {
 		}
 		return true
 	})
-	*m = n
+	s.commitMailbox(m, &n)
 	if s.out.release != 0 {
 		s.releaseHeld(m, s.out.release)
 	}

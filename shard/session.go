@@ -87,9 +87,10 @@ const (
 	flagPinging                            // a PING is on its way to a mailbox of another loop and back
 	flagEarly                              // what it says may be a replay: Confirm has not come
 	flagUnread                             // the mailbox was asked with a HELLO that is still to be read again
+	flagThrottled                          // input waits until the rate of controls allows the next frame
 )
 
-// session is one connection's half of a login: who it is, and what stands between its socket and the mailbox. 64 bytes,
+// session is one connection's half of a login: who it is, and what stands between its socket and the mailbox. 72 bytes,
 // no pointers. It knows the mailbox only by messages.
 type session struct {
 	conn      Conn
@@ -100,6 +101,7 @@ type session struct {
 	heardMs   uint32 // when bytes last came, unix milliseconds modulo 2^32
 	unackedMs uint32 // since when something waits for an ACK without one; 0: nothing waits
 	mailbox   uint32 // its index on the home loop
+	controls  uint32 // state of the limit of stanzas without a cseq
 	subs      uint32 // the first subscription
 	subsCount uint16
 	ahead     uint8 // cseqs handed on above the mark, 0 to UplinkEntriesMax
@@ -436,9 +438,4 @@ func (s *session) sayGoAway(w *world, out *effects) {
 	s.flags |= flagToldAway
 	out.open()
 	out.frames = must(codec.AppendGoAway(out.frames, &codec.GoAway{Code: codec.CodeDraining, RetryAfterMs: w.retryAfter(s.user)}))
-}
-
-// retryAfter spreads the return of drained clients.
-func (w *world) retryAfter(user uint64) uint32 {
-	return uint32(spread(user, uint64(w.drainMs)+1))
 }

@@ -4,6 +4,22 @@ import "trunkline/codec"
 
 // openFrame takes one frame of a client that is logged in.
 func (s *session) openFrame(now int64, ev *event, w *world, out *effects) {
+	kind := ev.frame.Kind
+	if kind == codec.KindSend || kind == codec.KindReceipt {
+		s.takeFrame(now, ev, w, out)
+		return
+	}
+	before := s.controls
+	if s.overControls(now, 1, w, out) {
+		return
+	}
+	if s.takeFrame(now, ev, w, out); out.leave {
+		s.controls = before // it comes again, and counts then
+	}
+}
+
+// takeFrame hands a frame to what serves its kind.
+func (s *session) takeFrame(now int64, ev *event, w *world, out *effects) {
 	var err error
 	switch ev.frame.Kind {
 	case codec.KindPing:
@@ -120,7 +136,8 @@ func (s *session) takeReceipt(now int64, ev *event, w *world, out *effects) erro
 }
 
 // admit decides whether a cseq may go on now: within the window, without a gap, with room on the way. What has to wait is left
-// in the connection's input.
+// in the connection's input. A cseq that comes once more counts a little among the controls: after a refusal a whole window of them is
+// in order, for ever it is not.
 func (s *session) admit(now int64, cseq, to uint64, w *world, out *effects) bool {
 	next := s.mark + uint64(s.ahead) + 1
 	if cseq > next {
@@ -142,6 +159,8 @@ func (s *session) admit(now int64, cseq, to uint64, w *world, out *effects) bool
 	}
 	if cseq == next {
 		s.ahead++
+	} else if s.state == sessionOpen && s.overControls(now, repeatPart, w, out) {
+		return false
 	}
 	return true
 }

@@ -67,4 +67,8 @@ func (s *session) checkDeadlines(now int64, w *world, out *effects) {
 		left = min(left, ackLeft)
 	}
 	out.timerMs = left
+	if s.flags&flagThrottled != 0 {
+		s.flags &^= flagThrottled
+		out.redeliver = true
+	}
 }

@@ -37,6 +37,7 @@ type Shard struct {
 	dueKind  eventKind
 	backlog  []backlog
 	slotsMax uint32 // one above the highest slot seen
+	pace     drainPace
 }
 
 // New makes the shard of one loop. It panics on a Config that can't work.
@@ -53,6 +54,9 @@ func New(cfg Config, host Host) *Shard {
 	s.helds = slab.NewSlab[held](heldMax)
 	s.pushing.f = s.pushing.entry
 	s.acking.f = s.acking.entry
+	s.messages, s.controls, s.converses = newLimit(s.cfg.Messages), newLimit(s.cfg.Controls), newLimit(s.cfg.Conversations)
+	s.pairs = newConversations(s.cfg.Placement, s.cfg.Conversations)
+	s.wheel = newWheel(s.cfg.MailboxIdleMs)
 	s.backlog = make([]backlog, s.cfg.Placement.Loops)
 	s.leastRoom = math.MaxInt
 	if s.cfg.Placement.Loops > 1 {
@@ -154,6 +158,8 @@ func (s *Shard) Tick(now int64) {
 	if len(s.starving) > 0 {
 		s.host.WakeAt(now + starvedRetryMs)
 	}
+	s.drainOn(now)
+	s.cull(now)
 }
 
 // workOff tells each mailbox of a list; those that put themselves on it again come next turn.
@@ -168,19 +174,12 @@ func (s *Shard) workDue(now int64) {
 		last := len(s.due) - 1
 		index := s.due[last]
 		s.due = s.due[:last]
+		if !s.mailboxes.Live(index) {
+			continue // culled: it was on the list twice
+		}
 		s.mailboxEv = mailboxEvent{kind: s.dueKind, index: index}
 		s.stepMailbox(now)
 		s.drainLocal(now)
-	}
-}
-
-// Drain sends GOAWAY (CodeDraining) to every session, and to every later login, with retry-after spread over up to retryAfterMs.
-func (s *Shard) Drain(now int64, retryAfterMs uint32) {
-	s.draining, s.drainMs = true, retryAfterMs
-	for slot := range s.slotsMax {
-		if p := s.sessions.Peek(slot); p != nil {
-			s.tell(now, p.conn, evDrain)
-		}
 	}
 }
 

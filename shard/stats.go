@@ -25,6 +25,15 @@ type Stats struct {
 	Unexpected       uint64      // events a state had no use for
 	Panics           uint64
 	MessagesLost     uint64 // between loops, against the host's promise: 0 or a fault of ours
+	RateLimited      uint64 // SENDs and read receipts refused for a while because of Config.Messages; also in Refusals
+	Conversations    uint64 // first messages that were counted
+	NotConversing    uint64 // messages refused for a while because of Config.Conversations; also in Refusals
+	Throttled        uint64 // times that a session was not read on because of Config.Controls
+	SessionLimited   uint64 // logins refused because of Config.UserSessionsMax
+	Culled           uint64 // mailboxes dropped because their devices stayed away
+	CullBacklog      int64  // mailboxes that are due to be looked at for that
+	MailboxesIdle    int64  // mailboxes of absent devices with nothing waiting and nothing in flight
+	Mailboxes        int64
 	QueueEntries     int64
 	QueueBytes       int64
 }

@@ -43,7 +43,11 @@ func (m *mailbox) uplink(now int64, ev *mailboxEvent, w *world, out *effects) {
 		return
 	}
 	if code := m.refusal(msg, w); code != codec.CodeNone {
-		m.refuse(code, msg.seq, w, out)
+		m.refuse(code, msg.seq, refusalRetryMs+uint32(spread(m.user, refusalRetryMs)), w, out)
+		return
+	}
+	if retryMs := m.overRate(now, msg, w, out); retryMs > 0 {
+		m.refuse(codec.CodeRateLimited, msg.seq, retryMs, w, out)
 		return
 	}
 	m.flags &^= flagRefused
@@ -72,11 +76,11 @@ func (m *mailbox) refusal(msg *message, w *world) codec.ErrorCode {
 }
 
 // refuse names the cseq; until it returns, later ones are ignored.
-func (m *mailbox) refuse(code codec.ErrorCode, cseq uint64, w *world, out *effects) {
+func (m *mailbox) refuse(code codec.ErrorCode, cseq uint64, retryMs uint32, w *world, out *effects) {
 	m.flags |= flagRefused
 	w.stats.Refusals++
 	t := m.toSession(out, msgSoft)
-	t.code, t.first, t.timeSec = uint8(code), cseq, refusalRetryMs+uint32(spread(m.user, refusalRetryMs))
+	t.code, t.first, t.timeSec = uint8(code), cseq, retryMs
 }
 
 func (m *mailbox) routeSend(ev *mailboxEvent, w *world, out *effects) {

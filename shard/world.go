@@ -14,6 +14,11 @@ type world struct {
 	stats     Stats
 	stopped   [LoopsMax / 64]uint64 // loops whose intake is stopped, one bit each
 	leastRoom int                   // the smallest credit of all other loops, once a tick
+	messages  limit                 // of cfg.Messages
+	controls  limit                 // of cfg.Controls
+	converses limit                 // of cfg.Conversations
+	pairs     *conversations
+	wheel     wheel
 	draining  bool
 	drainMs   uint32 // retry-after of GOAWAY is spread over this
 

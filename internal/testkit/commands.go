@@ -29,7 +29,7 @@ import (
 //	pieces C N...                the next bytes arrive in such pieces
 //	fin C | drop C               the client's last byte; the connection breaks
 //	advance DURATION             the clock moves
-//	drain MS | restart N         GOAWAY; a server without its data, of incarnation N
+//	drain MS [PERIOD] | restart N  GOAWAY, spread over a period; a server without its data, of incarnation N
 //	panic LOOP CALL [SKIP]       the next such call panics: append, scan, drop, replace, last, credit, send, post
 //	stats                        counters that are not zero
 func scriptCommands() map[string]func(s *script, args []string) []string {
@@ -344,8 +344,12 @@ func (s *script) advance(args []string) []string {
 }
 
 func (s *script) drain(args []string) []string {
+	plan := shard.DrainPlan{SpreadMs: uint32(s.number(args[0]))}
+	if len(args) > 1 {
+		plan.PeriodMs = int64(s.number(args[1]))
+	}
 	for _, l := range s.w.Loops {
-		l.Shard.Drain(s.w.Now, uint32(s.number(args[0])))
+		l.Shard.Drain(s.w.Now, plan)
 	}
 	return nil
 }
