@@ -32,6 +32,13 @@ var (
 	ErrTokenRefused  = errors.New("the registration token is refused")
 )
 
+// Errors of the registrar.
+var (
+	ErrRegistrarFull   = errors.New("too many logins wait for the accounts")
+	ErrRegistrarClosed = errors.New("the registrar has ended")
+	errGenerationStale = errors.New("the device has been registered again since") // the peer's fault
+)
+
 // ConfigError names one setting that can't be used. It is an ErrConfig and prints as one line.
 type ConfigError struct {
 	Key    string // the flag and the key in the file: "max-connections"
