@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"trunkline/codec"
+	"trunkline/codec/secure"
 )
 
 // fault says what a fake server does wrong with one message: the n-th of all, from 1.
@@ -25,10 +26,12 @@ type fakeServer struct {
 	held     []byte // a frame that a fault keeps back
 	window   uint16 // of a sender; 0: 64
 	login    func(v codec.Hello) []byte
+	veil     *fakeVeil // nil: the plain transport
 }
 
 type fakeSession struct {
 	conn net.Conn
+	link secure.Link // with a veil
 	user uint64
 	seq  uint64
 	ack  uint64 // what it has acknowledged
@@ -83,19 +86,29 @@ func (s *fakeServer) serve(one *fakeSession) {
 			return
 		}
 		have = append(have, buf[:n]...)
-		for {
-			f, used, err := codec.Next(have, codec.FrameBytesMax)
-			if err != nil {
-				return
-			}
-			if used == 0 {
-				break
-			}
-			if s.frame(one, f) != nil {
-				return
-			}
-			have = have[used:]
+		if s.veil != nil {
+			have, err = s.veil.take(s, one, have)
+		} else {
+			n, err = s.frames(one, have)
+			have = have[n:]
 		}
+		if err != nil {
+			return
+		}
+	}
+}
+
+// frames takes all whole frames of b.
+func (s *fakeServer) frames(one *fakeSession, b []byte) (consumed int, err error) {
+	for {
+		f, used, err := codec.Next(b[consumed:], codec.FrameBytesMax)
+		if err != nil || used == 0 {
+			return consumed, err
+		}
+		if err := s.frame(one, f); err != nil {
+			return consumed, err
+		}
+		consumed += used
 	}
 }
 
@@ -118,8 +131,12 @@ func (s *fakeServer) frame(one *fakeSession, f codec.Frame) error {
 		if window == 0 {
 			window = 64
 		}
-		return s.write(one, must(codec.AppendSuccess(nil, &codec.Success{
-			Incarnation: 1, Gen: 1, KeepaliveSec: 240, WindowEntries: window, WindowBytes: 256 << 10})))
+		answer := must(codec.AppendSuccess(nil, &codec.Success{
+			Incarnation: 1, Gen: 1, KeepaliveSec: 240, WindowEntries: window, WindowBytes: 256 << 10}))
+		if s.veil != nil {
+			answer = s.veil.ticket(answer, v)
+		}
+		return s.write(one, answer)
 	case codec.KindAck:
 		v, err := codec.ParseAck(f)
 		if err != nil || v.Seq > one.seq {
@@ -166,6 +183,9 @@ func (s *fakeServer) send(one *fakeSession, v *codec.Send) error {
 }
 
 func (s *fakeServer) write(one *fakeSession, b []byte) error {
+	if s.veil != nil {
+		b = must(one.link.Seal(nil, b))
+	}
 	_, err := one.conn.Write(b)
 	return err
 }

@@ -24,6 +24,8 @@ func (sl *sessionLoop) greet(s *session) {
 	if err != nil {
 		sl.fail("first flight: %v", err)
 		sl.loop.Close(s.id)
+		s.state = sessionEnded
+		sl.fleet.dial.release()
 		return
 	}
 	sl.counts.offered.Add(1)
@@ -214,15 +216,13 @@ func (sl *sessionLoop) parted(s *session, reason netpoll.CloseReason) bool {
 	case s.state == sessionAway:
 		sl.fleet.dial.release()
 		return true
-	case s.state == sessionGreeting && reason == netpoll.ReasonPeerClosed:
+	case s.state == sessionGreeting && reason != netpoll.ReasonShutdown:
 		// No answer is the shortest refusal: a client comes back after a pause, spread so that not all return at once.
 		sl.fleet.dial.release()
 		sl.counts.dropped.Add(1)
 		pause := int64(unreachablePause) * int64(50+s.index%51) / 100
 		sl.fleet.recall.add(s.index, sl.clock.now()+pause)
 		return true
-	case s.state == sessionGreeting:
-		sl.fleet.dial.release()
 	}
 	return false
 }

@@ -316,6 +316,9 @@ func (sl *sessionLoop) refusal(s *session, f codec.Frame, now int64) error {
 	return nil
 }
 
+// OnHalfClose: the server has ended the session.
+func (sl *sessionLoop) OnHalfClose(id netpoll.ConnID) { sl.loop.Close(id) }
+
 // OnClose counts an end that the run did not want.
 func (sl *sessionLoop) OnClose(id netpoll.ConnID, reason netpoll.CloseReason) {
 	s := &sl.slots[id.Slot()]

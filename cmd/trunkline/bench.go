@@ -21,6 +21,8 @@ const benchUsage = `Usage: trunkline bench KIND [flags] [-- flags of serve]
   echo      CPU per message of the reactor's echo server beside a bare loop
   connect   bytes of server memory for each idle session (--raw: for each connection)
   message   messages a second, server CPU per message, latency, and whether all arrived once and in order
+  login     server CPU for each login: by contact, by ticket, and on the plain transport
+  storm     what a storm of clients that come back does to those who are connected, with a plot
 
 Each starts a server of its own on loopback and ends it, unless --server names one.
 "trunkline bench KIND --help" lists the flags.
@@ -44,13 +46,17 @@ func runBench(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return benchConnect(args[1:], stdout, stderr)
 	case "message":
 		return benchMessage(args[1:], stdout, stderr)
+	case "login":
+		return benchLogin(args[1:], stdout, stderr)
+	case "storm":
+		return benchStorm(args[1:], stdout, stderr)
 	case "child":
 		return benchChild(args[1:], stdin, stdout, stderr)
 	case "-h", "-help", "--help", "help":
 		fmt.Fprint(stdout, benchUsage)
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "trunkline bench: unknown kind %q; it is echo, connect or message\n", args[0])
+	fmt.Fprintf(stderr, "trunkline bench: unknown kind %q; it is echo, connect, message, login or storm\n", args[0])
 	return exitUsage
 }
 
@@ -73,6 +79,11 @@ func benchFlags(kind string, o *benchOptions) *flag.FlagSet {
 func targetFlags(fs *flag.FlagSet, t *bench.Target) {
 	fs.StringVar(&t.Server, "server", "", "`address` of a running server; empty starts one")
 	fs.StringVar(&t.Admin, "admin", "", "admin `address` of the server that --server names, for its CPU and memory")
+}
+
+// transportFlag is for the measurements that run over either transport.
+func transportFlag(fs *flag.FlagSet, t *bench.Target, usage string) {
+	fs.StringVar((*string)(&t.Transport), "transport", string(bench.TransportDefault), usage)
 }
 
 // splitServe parts the flags of bench from those behind "--", which are for the server that the run starts.
@@ -109,7 +120,7 @@ func (o *benchOptions) finish(kind string, stdout, stderr io.Writer, run func(ct
 		return exitFailed
 	}
 	if report.Failed() {
-		fmt.Fprintf(stderr, "trunkline bench %s: messages were lost, doubled, out of order or damaged\n", kind)
+		fmt.Fprintf(stderr, "trunkline bench %s: messages or sessions were lost, or messages doubled, out of order or damaged\n", kind)
 		return exitFailed
 	}
 	return exitOK
@@ -121,6 +132,7 @@ func benchMessage(args []string, stdout, stderr io.Writer) int {
 	own, serve := splitServe(args)
 	fs := benchFlags("message", &o)
 	targetFlags(fs, &cfg.Target)
+	transportFlag(fs, &cfg.Target, "plain or noise")
 	fs.IntVar(&cfg.Pairs, "pairs", 500, "pairs of users; one of each sends to the other")
 	fs.IntVar(&cfg.Rate, "rate", 0, "messages a second over all pairs; 0: each pair sends when the last one arrived")
 	fs.IntVar(&cfg.Inflight, "inflight", 1, "with --rate 0: messages under way on each pair, at most 64")
@@ -144,6 +156,7 @@ func benchConnect(args []string, stdout, stderr io.Writer) int {
 	own, serve := splitServe(args)
 	fs := benchFlags("connect", &o)
 	targetFlags(fs, &cfg.Target)
+	transportFlag(fs, &cfg.Target, "plain, noise, or both to compare them")
 	fs.IntVar(&cfg.Connections, "connections", 15_000, "the higher count")
 	fs.IntVar(&cfg.From, "from", 0, "the lower count (default a third of --connections)")
 	fs.BoolVar(&raw, "raw", false, "connections of the reactor alone, without sessions")
@@ -160,6 +173,50 @@ func benchConnect(args []string, stdout, stderr io.Writer) int {
 	cfg.Target.Args = serve
 	return o.finish("connect", stdout, stderr, func(ctx context.Context, env bench.Env) (*bench.Report, error) {
 		return bench.Connect(ctx, cfg, env)
+	})
+}
+
+func benchLogin(args []string, stdout, stderr io.Writer) int {
+	var o benchOptions
+	var cfg bench.LoginConfig
+	own, serve := splitServe(args)
+	fs := benchFlags("login", &o)
+	targetFlags(fs, &cfg.Target)
+	fs.IntVar(&cfg.Logins, "logins", 1_000, "logins of each kind in a round")
+	fs.IntVar(&cfg.Rate, "rate", 400, "logins a second; above what the server's budget admits they are refused for a while")
+	fs.IntVar(&cfg.Rounds, "rounds", 5, "interleaved rounds; the median counts")
+	if err := parseBench(fs, own, "logins", "rate", "rounds"); err != nil {
+		return usageError("bench login", fs, err, stdout, stderr)
+	}
+	cfg.Target.Args = serve
+	return o.finish("login", stdout, stderr, func(ctx context.Context, env bench.Env) (*bench.Report, error) {
+		return bench.Login(ctx, cfg, env)
+	})
+}
+
+func benchStorm(args []string, stdout, stderr io.Writer) int {
+	var o benchOptions
+	var cfg bench.StormConfig
+	own, serve := splitServe(args)
+	fs := benchFlags("storm", &o)
+	targetFlags(fs, &cfg.Target)
+	fs.IntVar(&cfg.Pairs, "pairs", 50, "live pairs; one of each sends to the other")
+	fs.IntVar(&cfg.Rate, "rate", 1_000, "messages a second over all pairs")
+	fs.IntVar(&cfg.Bytes, "size", 20, "payload `bytes`")
+	fs.IntVar(&cfg.Clients, "clients", 5_000, "clients that are cut at once and come back")
+	fs.IntVar(&cfg.Factor, "factor", 5, "offered handshakes as a multiple of those that the server admits")
+	fs.IntVar(&cfg.Offered, "offered", 0, "offered handshakes a second instead; 0 finds out what is admitted")
+	fs.DurationVar(&cfg.Calm, "calm", 0, "calm before the storm (default 10s)")
+	fs.DurationVar(&cfg.After, "after", 0, "calm behind it (default 5s)")
+	fs.DurationVar(&cfg.Recover, "recover", 0, "how long all may take to be back (default 1m0s)")
+	fs.IntVar(&cfg.PerWorker, "per-worker", 0, "clients of one generator process (default what its descriptor limit allows)")
+	fs.StringVar(&cfg.Out, "out", "out/bench", "`directory` for storm.json and storm.svg")
+	if err := parseBench(fs, own, "pairs", "rate", "size", "clients", "factor"); err != nil {
+		return usageError("bench storm", fs, err, stdout, stderr)
+	}
+	cfg.Target.Args = serve
+	return o.finish("storm", stdout, stderr, func(ctx context.Context, env bench.Env) (*bench.Report, error) {
+		return bench.Storm(ctx, cfg, env)
 	})
 }
 

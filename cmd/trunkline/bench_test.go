@@ -36,6 +36,15 @@ func TestBenchRefusesWrongFlagsInOneLine(t *testing.T) {
 		{"raw connections to a chat server", "bench connect --raw --server 127.0.0.1:1 --admin 127.0.0.1:2", "raw connections"},
 		{"a list that is none", "bench echo --inflight 1,x", `"x" is not a number`},
 		{"too many in flight", "bench echo --inflight 99999", "inflight is 99999"},
+		{"a transport that is none", "bench message --transport tls", `transport "tls"`},
+		{"two transports at once for messages", "bench message --transport both", `transport "both"`},
+		{"a storm of nobody", "bench storm --clients 0", "--clients must be above 0"},
+		{"a storm of more than there is room for", "bench storm --clients 9999999", "clients is 9999999"},
+		{"a storm that offers nothing", "bench storm --offered -1", "offered is -1"},
+		{"a storm without a calm", "bench storm --calm 0s", "--calm must be above 0"},
+		{"a storm a hundred and one times too strong", "bench storm --factor 101", "factor is 101"},
+		{"logins of a server whose CPU can't be read", "bench login --server 127.0.0.1:1", "admin address"},
+		{"no logins", "bench login --logins 0", "--logins must be above 0"},
 		{"no rounds", "bench echo --rounds 0", "--rounds must be above 0"},
 	} {
 		var stdout, stderr bytes.Buffer
@@ -54,9 +63,11 @@ func TestBenchRefusesWrongFlagsInOneLine(t *testing.T) {
 
 func TestBenchHelpListsTheFlags(t *testing.T) {
 	for args, want := range map[string][]string{
-		"bench --help":         {"echo", "connect", "message"},
-		"bench message --help": {"--pairs", "--rate", "--inflight", "--duration", "--size", "--warmup", "--json", "--server"},
-		"bench connect --help": {"--connections", "--from", "--raw", "--json", "--server"},
+		"bench --help":         {"echo", "connect", "message", "login", "storm"},
+		"bench message --help": {"--pairs", "--rate", "--inflight", "--duration", "--size", "--warmup", "--transport", "--json", "--server"},
+		"bench connect --help": {"--connections", "--from", "--raw", "--transport", "--json", "--server"},
+		"bench login --help":   {"--logins", "--rate", "--rounds", "--json", "--server"},
+		"bench storm --help":   {"--clients", "--factor", "--offered", "--pairs", "--rate", "--calm", "--recover", "--out", "--json"},
 		"bench echo --help":    {"--inflight", "--rounds", "--peer", "--json"},
 	} {
 		var stdout, stderr bytes.Buffer
