@@ -23,6 +23,8 @@ type simulation struct {
 	lossy   bool   // devices forget, the server loses its data
 	faulty  bool   // mailbox memory panics now and then
 	expect  map[string]message
+	thief   *thief // nil: the transport proves nothing
+	sleepy  bool   // little happens, so that mailboxes are culled
 }
 
 // message is one text and whom it must reach.
@@ -64,32 +66,39 @@ func TestSimulationFresh(t *testing.T) {
 }
 
 func simulate(t *testing.T, seed uint64) {
-	stay := seed%2 == 1
+	stay, proven := seed%2 == 1, seed%7 < 4
 	s := &simulation{t: t, lossy: seed%3 == 2, faulty: seed%5 >= 3, shown: map[string]bool{}, expect: map[string]message{}}
 	s.w = testkit.NewWorld(testkit.Options{
-		Loops: 3, Seed: seed, Chaos: true, StayPut: stay, InboxBytesMax: 100_000,
+		Loops: 3, Seed: seed, Chaos: true, StayPut: stay, Proven: proven, InboxBytesMax: 100_000,
 		Config: func(c *shard.Config) {
 			c.MailboxEntriesMax, c.MailboxBytesMax = 40, 1<<20
 			c.StoreBytesMax = 20_000
-			c.KeepaliveMs, c.AckTimeoutMs = 20_000, 10_000
+			c.KeepaliveMs, c.AckTimeoutMs, c.LoginTimeoutMs = 20_000, 10_000, 5_000
+			s.limitSimulated(c, seed)
 		},
 	})
 	for i := range 6 {
 		s.clients = append(s.clients, testkit.NewClient(s.w, 1001+uint64(i), 0))
 	}
 	s.clients = append(s.clients, testkit.NewClient(s.w, 1001, 1))
+	if proven {
+		s.thief = newThief(s)
+	}
 	for _, c := range s.clients {
 		c.Connect()
 	}
-	for range simulatedTurns {
+	for range s.turns() {
 		s.something()
 		s.w.Turn()
 		s.look()
 	}
+	if proven {
+		s.thief.end(s)
+	}
 	s.comeToRest()
 	s.check()
 	if t.Failed() {
-		t.Logf("seed %d, stay %v, lossy %v, faulty %v", seed, stay, s.lossy, s.faulty)
+		t.Logf("seed %d, stay %v, proven %v, lossy %v, faulty %v", seed, stay, proven, s.lossy, s.faulty)
 	}
 }
 
@@ -99,8 +108,13 @@ func (s *simulation) chance(n int) bool { return s.w.Random.IntN(n) == 0 }
 // something happens to everybody.
 func (s *simulation) something() {
 	for _, c := range s.clients {
-		s.happen(c)
+		if !s.asleep() {
+			s.happen(c)
+		}
 		s.behave(c, 1+s.w.Random.IntN(8))
+	}
+	if s.thief != nil {
+		s.thief.act(s)
 	}
 	if s.chance(4) {
 		s.w.Now += int64(s.w.Random.IntN(500))
@@ -128,8 +142,9 @@ func (s *simulation) happen(c *testkit.Client) {
 		c.Crash()
 	case n < 53:
 		c.Compete()
+		s.overhear(c)
 	case n < 55:
-		c.Subscribe(peer, 1001)
+		c.Subscribe(peer, 1001, absentUser)
 	case n < 57:
 		c.Typing(peer)
 	case n < 60 && s.lossy && s.chance(20):
@@ -137,12 +152,16 @@ func (s *simulation) happen(c *testkit.Client) {
 	}
 	if !c.Connected() && s.chance(20) {
 		c.Connect()
+		s.overhear(c)
 	}
 }
 
 // behave is what a client does of itself, more or less promptly.
 func (s *simulation) behave(c *testkit.Client, n int) {
 	c.Take()
+	if s.chance(3) {
+		c.Confirm()
+	}
 	c.Keep(n)
 	if s.chance(3) {
 		c.Ack()
@@ -213,6 +232,7 @@ func (s *simulation) comeToRest() {
 				c.Connect()
 			}
 			c.Take()
+			c.Confirm()
 			c.Keep(1_000)
 			c.Ack()
 			c.Push(1_000)
@@ -240,6 +260,9 @@ func (s *simulation) check() {
 			s.t.Error(f)
 		}
 		s.checkScreen(c)
+		if c.Again != 0 && !s.lossy && !s.faulty && s.w.Stats().Culled == 0 { // or a mark was forgotten that its client had not heard of
+			s.t.Errorf("user %d/%d: %d messages were taken twice", c.User, c.Device, c.Again)
+		}
 	}
 	for text, m := range s.expect {
 		s.checkMessage(text, m)
@@ -265,8 +288,12 @@ func (s *simulation) check() {
 	if st.MessagesLost != 0 || st.Unexpected != 0 {
 		s.t.Errorf("%+v", st)
 	}
-	s.t.Logf("%d texts, %d refusals, %d rejections, %d replaced, %d logins, %d dropped receipts, %d panics", s.texts, st.Refusals,
-		sum(st.Rejections[:]), st.Replaced, st.Logins, st.ReceiptsDropped, st.Panics)
+	if s.thief != nil && !s.lossy && (st.EarlyTaken == 0 || st.EarlyHeld == 0) {
+		s.t.Errorf("%d first flights were taken early, %d held", st.EarlyTaken, st.EarlyHeld)
+	}
+	s.t.Logf("%d early, %d held, %d unconfirmed", st.EarlyTaken, st.EarlyHeld, st.EarlyUnconfirmed)
+	s.t.Logf("%d texts, %d refusals, %d rejections, %d replaced, %d logins, %d dropped receipts, %d panics, %d culled", s.texts, st.Refusals,
+		sum(st.Rejections[:]), st.Replaced, st.Logins, st.ReceiptsDropped, st.Panics, st.Culled)
 }
 
 func sum(n []uint64) (total uint64) {

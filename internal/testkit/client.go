@@ -17,12 +17,14 @@ type Client struct {
 	Screen []Shown // of this life of the device
 	Lives  int     // how often it has forgotten everything
 	Faults []string
+	Again  int // messages that came under another seq than before
 
 	conn      *Conn
 	buf       []byte
 	loggedIn  bool
 	fresh     []codec.Frame // came and not yet kept; volatile
 	sentUpTo  uint64        // cseq on this connection
+	earlyUpTo uint64        // cseq in its first flight
 	pausedTo  int64         // a refusal asks to wait until then; 0: none
 	unacked   int           // delivered on this connection and not acknowledged, entries
 	ackedUpTo uint64
@@ -123,11 +125,13 @@ func (c *Client) Compete() {
 func (c *Client) hello() {
 	c.conn = c.World.Dial()
 	c.Kept.Epoch++
+	c.prove()
 	h := codec.Hello{Version: codec.Version, Device: c.Device, User: c.User, DownSeq: c.Kept.Token, Epoch: c.Kept.Epoch}
 	if c.Kept.Gen != 0 {
 		h.Gen, h.Incarnation, h.DownSeq, h.Ticked = c.Kept.Gen, c.Kept.Incarnation, c.Kept.Last, c.Kept.Ticked
 	}
 	c.write(codec.AppendHello(nil, &h))
+	c.pushEarly()
 }
 
 // Crash breaks the connection and loses what was not kept.
@@ -136,7 +140,7 @@ func (c *Client) Crash() {
 		c.conn.Drop()
 	}
 	c.conn, c.buf, c.fresh, c.loggedIn = nil, nil, nil, false
-	c.sentUpTo, c.pausedTo, c.unacked, c.ackedUpTo = 0, 0, 0, 0
+	c.sentUpTo, c.earlyUpTo, c.pausedTo, c.unacked, c.ackedUpTo = 0, 0, 0, 0, 0
 }
 
 // Forget loses everything; the device begins a new life.
@@ -156,6 +160,9 @@ func (c *Client) Connected() bool { return c.conn != nil && !c.conn.Closed() }
 func (c *Client) write(b []byte, err error) {
 	if err != nil {
 		panic(err)
+	}
+	if c.loggedIn {
+		c.Confirm() // whatever comes after the first flight does
 	}
 	c.conn.Write(b)
 }
@@ -274,7 +281,8 @@ func (c *Client) success(f codec.Frame) {
 	}
 	c.Kept.Gen = v.Gen
 	c.loggedIn = true
-	c.sentUpTo = v.UpHigh
+	c.sentUpTo = max(v.UpHigh, c.earlyUpTo)
+	c.checkAccount(v.Gen)
 	c.tick(v.UpHigh)
 }
 
@@ -339,6 +347,7 @@ func (c *Client) keepMessage(f codec.Frame) {
 	isNew := seen.take(v.ID)
 	c.Kept.Streams[s] = seen
 	if !isNew {
+		c.Again++
 		return
 	}
 	c.Screen = append(c.Screen, Shown{Stream: s, ID: v.ID, Text: string(v.Blob)})

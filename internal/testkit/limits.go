@@ -13,3 +13,6 @@ const (
 	// lengths of numbers are equally likely, so single bytes come as often as kilobytes.
 	chunkBitsMax = 14
 )
+
+// flightBytesMax is how many bytes of SENDs a client puts into its first flight. The rest waits for SUCCESS.
+const flightBytesMax = 12 << 10

@@ -14,6 +14,7 @@ type Options struct {
 	Seed             uint64 // of the placement, and of chance
 	Chaos            bool   // pieces of input, the order of loops and the share of messages taken are drawn from the seed
 	StayPut          bool
+	Proven           bool // clients prove who they are, and use early data
 	InboxBytesMax    int
 	OutboundBytesMax int
 	Config           func(c *shard.Config) // the last word on a shard's Config
@@ -21,12 +22,13 @@ type Options struct {
 
 // World is a clock and some loops in one goroutine.
 type World struct {
-	Now    int64 // unix milliseconds
-	Loops  []*Loop
-	Random *rand.Rand // what chance there is
-	opts   Options
-	dials  int
-	order  []int
+	Now      int64 // unix milliseconds
+	Loops    []*Loop
+	Random   *rand.Rand // what chance there is
+	opts     Options
+	dials    int
+	accounts map[deviceName]deviceAccount
+	order    []int
 }
 
 // EpochMs is where the clock of a World starts.
@@ -41,7 +43,7 @@ func NewWorld(o Options) *World {
 	if o.OutboundBytesMax == 0 {
 		o.OutboundBytesMax = outboundBytesDefault
 	}
-	w := &World{Now: EpochMs, opts: o, Random: rand.New(rand.NewPCG(o.Seed, 0x7275_6e6b))}
+	w := &World{Now: EpochMs, opts: o, accounts: map[deviceName]deviceAccount{}, Random: rand.New(rand.NewPCG(o.Seed, 0x7275_6e6b))}
 	for i := range o.Loops {
 		l := &Loop{w: w, Index: i, inbox: make([]inbox, o.Loops)}
 		w.Loops = append(w.Loops, l)
@@ -178,6 +180,15 @@ func addStats(sum *shard.Stats, s shard.Stats) {
 	sum.Unexpected += s.Unexpected
 	sum.Panics += s.Panics
 	sum.MessagesLost += s.MessagesLost
+	sum.RateLimited += s.RateLimited
+	sum.Conversations += s.Conversations
+	sum.NotConversing += s.NotConversing
+	sum.Throttled += s.Throttled
+	sum.SessionLimited += s.SessionLimited
+	sum.Culled += s.Culled
+	sum.CullBacklog += s.CullBacklog
+	sum.MailboxesIdle += s.MailboxesIdle
+	sum.Mailboxes += s.Mailboxes
 	sum.QueueEntries += s.QueueEntries
 	sum.QueueBytes += s.QueueBytes
 	for i := range s.Rejections {
@@ -192,7 +203,7 @@ func addStats(sum *shard.Stats, s shard.Stats) {
 func (l *Loop) start(incarnation uint64) {
 	cfg := shard.Config{
 		Loop: l.Index, Placement: l.w.Placement(), Incarnation: incarnation, OwnerEpoch: 1,
-		Queue: store.NewMailboxes(), StayPut: l.w.opts.StayPut, Open: true,
+		Queue: store.NewMailboxes(), StayPut: l.w.opts.StayPut, Open: true, Proven: l.w.opts.Proven,
 	}
 	if l.w.opts.Config != nil {
 		l.w.opts.Config(&cfg)
