@@ -40,7 +40,7 @@ func BenchmarkRecord(b *testing.B) {
 }
 
 func BenchmarkContactResponder(b *testing.B) {
-	server, device := PrivateKey{1}, PrivateKey{2}
+	server, device := PrivateKey{1: 1}, PrivateKey{1: 2}
 	public := server.Public()
 	r, err := NewResponder(&server, nil)
 	if err != nil {
@@ -61,7 +61,7 @@ func BenchmarkContactResponder(b *testing.B) {
 
 // With its ticket opened and a HELLO as early data, as a phone comes back.
 func BenchmarkResumeResponder(b *testing.B) {
-	server := PrivateKey{1}
+	server := PrivateKey{1: 1}
 	r, err := NewResponder(&server, nil)
 	if err != nil {
 		b.Fatal(err)

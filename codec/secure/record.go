@@ -59,12 +59,16 @@ func (e *engine) prepare(key *[32]byte, counter uint64) {
 
 // release gives the engine back without the key.
 func (e *engine) release() {
+	e.forget()
+	engines.Put(e)
+}
+
+func (e *engine) forget() {
 	if e.key != nil {
 		*e.key = [32]byte{}
 	} else {
 		e.aead = nil
 	}
-	engines.Put(e)
 }
 
 // sealRecord appends ciphertext and tag to dst. plain may lie exactly at dst's end.
