@@ -98,14 +98,15 @@ func TestCollectFreesMemoryForWhoSetsTheHeader(t *testing.T) {
 
 // statusKeys are documented in docs/operations.md and never renamed.
 var statusKeys = []string{
-	"accept_errors", "accept_refused", "admin", "closes", "connections", "cpu", "cpu.gc_seconds", "cpu.system_seconds", "cpu.user_seconds",
+	"accept_errors", "accept_refused", "admin", "admission", "admission.addresses", "admission.connections", "admission.offences",
+	"admission.refused", "admission.shared", "closes", "connections", "cpu", "cpu.gc_seconds", "cpu.system_seconds", "cpu.user_seconds",
 	"draining", "go", "limits", "limits.connections", "limits.descriptors", "limits.descriptors_at_start", "limits.mailbox_bytes",
 	"limits.mailbox_entries", "limits.store_bytes", "limits.subscriptions", "limits.users", "listen", "logins", "loops", "malformed_frames",
 	"memory", "memory.gc_cycles", "memory.goroutines", "memory.heap_bytes", "memory.heap_goal_bytes", "memory.queue_arena_bytes",
 	"memory.rss_bytes", "memory.runtime_bytes", "memory.slot_bytes", "memory.waiting_bytes", "messages_acked", "messages_in", "messages_out",
 	"panics", "per_loop", "per_loop.answer_age_seconds", "per_loop.bytes_in", "per_loop.bytes_out", "per_loop.connections", "per_loop.loop",
 	"per_loop.messages_in", "per_loop.messages_out", "per_loop.moved", "per_loop.panics", "per_loop.queue_entries", "per_loop.sessions",
-	"per_loop.turns", "per_loop.users", "per_loop.wakes", "pid", "place", "poller", "queue_bytes", "queue_entries", "rates", "rates.accepted",
+	"per_loop.turns", "per_loop.users", "per_loop.wakes", "pid", "place", "poller", "proxy_listen", "queue_bytes", "queue_entries", "rates", "rates.accepted",
 	"rates.bytes_in", "rates.bytes_out", "rates.cpu_cores", "rates.interval_seconds", "rates.logins", "rates.messages_acked",
 	"rates.messages_in", "rates.messages_out", "registration", "rejections", "sessions", "started_unix_ms", "transport", "uptime_seconds",
 	"users", "version",
@@ -172,7 +173,7 @@ func keysOf(prefix string, doc map[string]any) []string {
 			rows = []any{value}
 		}
 		for _, row := range rows {
-			if child, ok := row.(map[string]any); ok && key != "closes" && key != "rejections" {
+			if child, ok := row.(map[string]any); ok && key != "closes" && key != "rejections" && key != "refused" {
 				for _, k := range keysOf(prefix+key+".", child) {
 					seen[k] = true
 				}

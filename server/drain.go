@@ -11,7 +11,7 @@ import (
 // the end of the loops.
 func (s *Server) drain(ended <-chan error) error {
 	s.draining.Store(true)
-	err := s.listener.Close()
+	err := s.stopListening()
 	open := s.connections()
 	period := s.drainPeriod(open)
 	s.cfg.Logger.Info("draining", "connections", open, "returns_per_second", int(s.capacity.perSecond()), "pace", period.String(),

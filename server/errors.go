@@ -26,6 +26,11 @@ var (
 	ErrCertificateEarly   = errors.New("the server's certificate is not valid yet")
 )
 
+// Errors of what strangers send: the peer's fault.
+var (
+	ErrProxyHeader = errors.New("not a PROXY v2 header for TCP")
+)
+
 // Errors of a Verifier: the peer's fault.
 var (
 	ErrNotRegistered = errors.New("the device is not registered")

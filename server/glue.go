@@ -24,6 +24,7 @@ type loopHandler struct {
 	shard     *shard.Shard
 	mailboxes *store.Mailboxes
 	panics    *panicCounter
+	proxy     *proxyDoor
 	asked     atomic.Pointer[loopReport] // set by whoever wants counters, taken by the loop
 }
 
@@ -36,8 +37,8 @@ type loopReport struct {
 }
 
 // newLoopHandler builds the shard that l drives.
-func newLoopHandler(l *netpoll.Loop, cfg shard.Config, panics *panicCounter, faults *hooks) *loopHandler {
-	h := &loopHandler{host: loopHost{l}, mailboxes: store.NewMailboxes(), panics: panics}
+func newLoopHandler(l *netpoll.Loop, cfg shard.Config, panics *panicCounter, admission *admission, faults *hooks) *loopHandler {
+	h := &loopHandler{host: loopHost{l}, mailboxes: store.NewMailboxes(), panics: panics, proxy: newProxyDoor(l, admission)}
 	cfg.Loop = l.Index()
 	if cfg.Queue = shard.Queue(h.mailboxes); faults != nil {
 		cfg.Queue = faults.queue(h.mailboxes)
@@ -48,12 +49,17 @@ func newLoopHandler(l *netpoll.Loop, cfg shard.Config, panics *panicCounter, fau
 
 // OnOpen starts a session.
 func (h *loopHandler) OnOpen(id netpoll.ConnID, info netpoll.OpenInfo) {
+	h.proxy.opened(id, info)
 	h.shard.Open(h.host.loop.Now(), shard.Conn(id), info.Origin == netpoll.OriginMoved)
 }
 
 // OnData hands over what waits; the shard says how much of it it took.
 func (h *loopHandler) OnData(id netpoll.ConnID, b []byte) (consumed int) {
-	return h.shard.Data(h.host.loop.Now(), shard.Conn(id), b)
+	used, enter := h.proxy.data(id, b)
+	if !enter {
+		return used
+	}
+	return used + h.shard.Data(h.host.loop.Now(), shard.Conn(id), b[used:])
 }
 
 // OnHalfClose tells that no more input comes.
@@ -68,6 +74,7 @@ func (h *loopHandler) OnWritable(id netpoll.ConnID) {
 
 // OnClose ends the session, whatever the reason was.
 func (h *loopHandler) OnClose(id netpoll.ConnID, _ netpoll.CloseReason) {
+	h.proxy.closed(id)
 	h.shard.Closed(h.host.loop.Now(), shard.Conn(id))
 }
 

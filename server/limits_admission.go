@@ -22,6 +22,14 @@ const (
 	SessionExpiryDefault = 7 * 24 * time.Hour
 	// SessionExpiryMax bounds it.
 	SessionExpiryMax = 366 * 24 * time.Hour
+	// AddressCells is how many addresses can be told apart at one time, 24 bytes each. Only those with open connections or a debt need
+	// a cell. Full: newcomers share the cells, and so the limits, of others; counted.
+	AddressCells = 65_536
+	// OffenceHandshakes is what a malformed or forged flight costs its address: as much as that many handshakes. An address with the
+	// default limits may commit 256 at once and 6 a second; then its handshakes are refused until it has paid.
+	OffenceHandshakes = 16
+	// ProxyHeaderBytesMax bounds a PROXY header with its TLVs: a certificate of a client fits. Over it the connection is closed.
+	ProxyHeaderBytesMax = 4 << 10
 	// RateMax bounds both numbers of every rate.
 	RateMax = 10_000_000
 )

@@ -77,6 +77,7 @@ type collector struct {
 	loop        []loopMetric
 	rejections  *prometheus.Desc
 	closes      *prometheus.Desc
+	admission   admissionMetrics
 	connections *prometheus.Desc
 	descriptors *prometheus.Desc
 	draining    *prometheus.Desc
@@ -90,6 +91,7 @@ func newCollector(s *Server) *collector {
 		loop:        append(netMetrics(), shardMetrics()...),
 		rejections:  prometheus.NewDesc("trunkline_rejections_total", "Messages rejected for good, by code.", []string{"code"}, nil),
 		closes:      prometheus.NewDesc("trunkline_session_closes_total", "Sessions closed by the server, by code.", []string{"code"}, nil),
+		admission:   newAdmissionMetrics(),
 		connections: prometheus.NewDesc("trunkline_connections_limit", "Connections allowed.", nil, nil),
 		descriptors: prometheus.NewDesc("trunkline_descriptor_limit", "Descriptors allowed by the system.", nil, nil),
 		draining:    prometheus.NewDesc("trunkline_draining", "1 while the server drains.", nil, nil),
@@ -108,6 +110,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for i := range c.loop {
 		out <- c.loop[i].desc
 	}
+	c.admission.describe(out)
 	for _, d := range []*prometheus.Desc{c.rejections, c.closes, c.connections, c.descriptors, c.draining, c.build, c.started} {
 		out <- d
 	}
@@ -124,6 +127,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	c.collectCodes(out, c.rejections, snap.rejections(), false)
 	c.collectCodes(out, c.closes, snap.closes(), true)
+	c.admission.collect(out, c.server.admission.stats())
 	draining := 0.0
 	if c.server.draining.Load() {
 		draining = 1

@@ -45,6 +45,7 @@ func start(t testing.TB, set func(*Config)) *running {
 	r := &running{t: t, done: make(chan struct{}), log: &logBuffer{}}
 	cfg := plainConfig(Config{Listen: "127.0.0.1:0", Admin: "127.0.0.1:0", Loops: 2, DrainTimeout: Duration(200 * time.Millisecond),
 		Logger: newTestLogger(r.log)})
+	withoutLimits(&cfg)
 	if set != nil {
 		set(&cfg)
 	}
@@ -57,6 +58,14 @@ func start(t testing.TB, set func(*Config)) *running {
 	go func() { defer close(r.done); r.err = s.Run(ctx) }() // ended by drain
 	t.Cleanup(func() { r.drain(t) })
 	return r
+}
+
+// withoutLimits lets crowds in and lets them talk: all test clients come from one address.
+func withoutLimits(c *Config) {
+	c.AddressConnections = -1
+	for _, r := range []*Rate{&c.AddressAccepts, &c.AddressHandshakes, &c.Accepts, &c.Messages, &c.Controls, &c.Conversations} {
+		*r = Rate{None: true}
+	}
 }
 
 // drain ends the server and waits for it. It is safe to call twice.

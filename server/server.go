@@ -21,12 +21,14 @@ type Server struct {
 	data    *dataDir
 	started time.Time
 
-	reactor  *netpoll.Reactor
-	listener *netpoll.Listener
-	gather   *gatherer
-	panics   *panicCounter
-	capacity *capacity
-	admin    *admin // nil when off
+	reactor   *netpoll.Reactor
+	listener  *netpoll.Listener
+	proxy     *netpoll.Listener // for load balancers; nil: none
+	admission *admission
+	gather    *gatherer
+	panics    *panicCounter
+	capacity  *capacity
+	admin     *admin // nil when off
 
 	collecting sync.Mutex // one POST /collect at a time; locked under nothing else
 
@@ -77,14 +79,18 @@ func (s *Server) build() error {
 	if err != nil {
 		return err
 	}
+	if err := s.buildAdmission(); err != nil {
+		return err
+	}
 	s.panics = &panicCounter{log: s.cfg.Logger, now: time.Now}
 	s.capacity = newCapacity(s.cfg.Loops, s.cfg.HandshakeShare, assumedCost(s.cfg.Transport))
 	shards := s.shardConfig(incarnation)
 	var handlers []*loopHandler
 	s.reactor, err = netpoll.New(netpoll.Config{
 		Loops: s.cfg.Loops, Poller: s.cfg.Poller, ConnectionsMax: s.cfg.MaxConnections, Logger: s.cfg.Logger,
+		Doorkeeper: s.admission,
 	}, func(l *netpoll.Loop) netpoll.Handler {
-		h := newLoopHandler(l, shards, s.panics, s.cfg.hooks)
+		h := newLoopHandler(l, shards, s.panics, s.admission, s.cfg.hooks)
 		handlers = append(handlers, h)
 		return h
 	})
@@ -94,6 +100,16 @@ func (s *Server) build() error {
 	s.gather = &gatherer{reactor: s.reactor, handlers: handlers, now: time.Now}
 	s.gather.last = &snapshot{born: s.started, loops: make([]loopCounters, len(handlers))}
 	return nil
+}
+
+// buildAdmission makes what keeps strangers in check. Its seed is its own, drawn for this process: the one that places users is kept on disk.
+func (s *Server) buildAdmission() error {
+	seed, err := randomUint64()
+	if err != nil {
+		return err
+	}
+	s.admission, err = newAdmission(s.cfg, AddressCells, seed, monotonicFrom(s.started))
+	return err
 }
 
 // shardConfig divides what the process may hold by its loops.
@@ -122,18 +138,39 @@ func (s *Server) shardConfig(incarnation uint64) shard.Config {
 	}
 }
 
-// listen opens both listeners.
+// listen opens the listeners. Their order is that of listenerPublic and listenerProxy.
 func (s *Server) listen() error {
 	ln, err := s.reactor.Listen(netpoll.ListenConfig{Addr: s.cfg.Listen, ReusePort: s.cfg.ReusePort})
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w", s.cfg.Listen, err)
 	}
 	s.listener = ln
+	if s.cfg.ProxyListen != "" {
+		if s.proxy, err = s.reactor.Listen(netpoll.ListenConfig{Addr: s.cfg.ProxyListen, ReusePort: s.cfg.ReusePort}); err != nil {
+			return fmt.Errorf("listen on %s: %w", s.cfg.ProxyListen, err)
+		}
+	}
 	if s.cfg.Admin == AdminOff {
 		return nil
 	}
 	s.admin, err = openAdmin(s, s.cfg.Admin)
 	return err
+}
+
+// stopListening takes no more clients, also none from load balancers.
+func (s *Server) stopListening() error {
+	if s.proxy == nil {
+		return s.listener.Close()
+	}
+	return errors.Join(s.listener.Close(), s.proxy.Close())
+}
+
+// ProxyAddr is where load balancers connect; nil without a listener for them.
+func (s *Server) ProxyAddr() net.Addr {
+	if s.proxy == nil {
+		return nil
+	}
+	return s.proxy.Addr()
 }
 
 // Addr is where clients connect. AdminAddr is where operators do; nil without an admin listener.
@@ -145,6 +182,13 @@ func (s *Server) AdminAddr() net.Addr {
 		return nil
 	}
 	return s.admin.listener.Addr()
+}
+
+func (s *Server) proxyName() string {
+	if s.proxy == nil {
+		return ""
+	}
+	return s.proxy.Addr().String()
 }
 
 func (s *Server) adminName() string {
@@ -191,7 +235,7 @@ func (s *Server) Run(ctx context.Context) error {
 	case <-ctx.Done():
 		err = s.drain(ended)
 	case err = <-ended:
-		err = errors.Join(fmt.Errorf("the loops ended: %w", err), s.listener.Close())
+		err = errors.Join(fmt.Errorf("the loops ended: %w", err), s.stopListening())
 	}
 	stop()
 	err = errors.Join(err, s.closeAdmin())

@@ -21,6 +21,7 @@ type Status struct {
 	Admin         string  `json:"admin"`
 	Transport     string  `json:"transport"`
 	Registration  string  `json:"registration"`
+	ProxyListen   string  `json:"proxy_listen"` // "": none
 	Poller        string  `json:"poller"`
 	Place         string  `json:"place"`
 	Loops         int     `json:"loops"`
@@ -43,6 +44,8 @@ type Status struct {
 
 	Rejections map[string]uint64 `json:"rejections"` // by code, those that happened
 	Closes     map[string]uint64 `json:"closes"`     // by code, those that happened
+
+	Admission AdmissionStatus `json:"admission"`
 
 	Rates   Rates        `json:"rates"`
 	Memory  Memory       `json:"memory"`
@@ -122,7 +125,7 @@ func (s *Server) Status() Status {
 		Listen: s.Addr().String(), Admin: s.adminName(), Transport: s.cfg.Transport, Registration: s.cfg.Registration,
 		Poller: s.cfg.Poller, Place: s.cfg.Place, Loops: s.cfg.Loops, Draining: s.draining.Load(),
 		Limits: s.Limits(), Panics: s.panics.count(),
-		Rates: *s.rates.Load(),
+		Rates: *s.rates.Load(), ProxyListen: s.proxyName(), Admission: admissionStatus(s.admission.stats()),
 	}
 	st.addTotals(snap)
 	st.Memory, st.CPU = memoryAndCPU()
