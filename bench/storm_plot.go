@@ -34,6 +34,9 @@ var (
 	inkGrey   = color.NRGBA{0x76, 0x7d, 0x85, 0xff}
 )
 
+// sans is the variant of the plot's own font family that screens show best.
+const sans = font.Variant("Sans")
+
 // curve is one line of a panel.
 type curve struct {
 	name   string
@@ -140,7 +143,7 @@ func panel(r *StormResult, title, unit string, curves []curve) (*plot.Plot, erro
 	p := plot.New()
 	p.BackgroundColor = inkPaper
 	p.Title.Text, p.Title.TextStyle.Color, p.Title.Padding = title, inkText, vg.Points(6)
-	p.Title.TextStyle.Font.Size = font.Length(13)
+	p.Title.TextStyle.Font.Size, p.Title.TextStyle.Font.Variant = font.Length(13), sans
 	p.Y.Label.Text = unit
 	axes(p)
 	top := 0.0
@@ -174,6 +177,7 @@ func panel(r *StormResult, title, unit string, curves []curve) (*plot.Plot, erro
 		p.Legend.Add(c.name, line)
 	}
 	p.X.Min, p.Y.Min, p.Y.Max = 0, 0, top*1.25
+	p.X.Max = math.Max(p.X.Max, 1)
 	return p, nil
 }
 
@@ -182,12 +186,14 @@ func axes(p *plot.Plot) {
 	for _, a := range []*plot.Axis{&p.X, &p.Y} {
 		a.Color, a.Label.TextStyle.Color, a.Tick.Color, a.Tick.Label.Color = inkText, inkText, inkText, inkText
 		a.Label.TextStyle.Font.Size, a.Tick.Label.Font.Size = font.Length(11), font.Length(10)
+		a.Label.TextStyle.Font.Variant, a.Tick.Label.Font.Variant = sans, sans
 		a.Padding = 0
 	}
-	p.Y.Tick.Marker = thousands{}
+	p.X.Tick.Marker, p.Y.Tick.Marker = ticks{}, ticks{}
 	p.Legend.Top, p.Legend.Padding = true, vg.Points(2)
-	p.Legend.XOffs, p.Legend.YOffs = vg.Points(-8), vg.Points(-4)
+	p.Legend.Left, p.Legend.XOffs, p.Legend.YOffs = true, vg.Points(8), vg.Points(-4) // over the calm, where little happens
 	p.Legend.TextStyle.Color, p.Legend.TextStyle.Font.Size = inkText, font.Length(10)
+	p.Legend.TextStyle.Font.Variant = sans
 }
 
 // shade colours the time of the storm.
@@ -203,18 +209,33 @@ func shade(p *plot.Plot, sc *StormScene, top float64) error {
 	return nil
 }
 
-// thousands are the default ticks with blanks in large numbers.
-type thousands struct{}
+// ticks are five to ten round numbers, with blanks in large ones.
+type ticks struct{}
 
 // Ticks are for plot.Ticker.
-func (thousands) Ticks(low, high float64) []plot.Tick {
-	ticks := plot.DefaultTicks{}.Ticks(low, high)
-	for i := range ticks {
-		if ticks[i].Label == "" || ticks[i].Value < 1_000 {
-			continue
+func (ticks) Ticks(low, high float64) (all []plot.Tick) {
+	step := roundStep((high - low) / 5)
+	for i := math.Ceil(low / step); i*step <= high*(1+1e-9); i++ {
+		v := i * step
+		label := strconv.FormatFloat(round(v, 6), 'f', -1, 64)
+		if whole := int(v); v >= 1_000 {
+			label = fmt.Sprintf("%d %03d", whole/1_000, whole%1_000)
 		}
-		whole := int(ticks[i].Value)
-		ticks[i].Label = fmt.Sprintf("%s %03d", strconv.Itoa(whole/1_000), whole%1_000)
+		all = append(all, plot.Tick{Value: v, Label: label})
 	}
-	return ticks
+	return all
+}
+
+// roundStep is the largest of 1, 2 and 5 times a power of ten that is not above v.
+func roundStep(v float64) float64 {
+	if v <= 0 || math.IsInf(v, 0) || math.IsNaN(v) {
+		return 1
+	}
+	power := math.Pow(10, math.Floor(math.Log10(v)))
+	for _, m := range []float64{5, 2} {
+		if m*power <= v {
+			return m * power
+		}
+	}
+	return power
 }
