@@ -20,7 +20,7 @@ var (
 	ErrKeysThere          = errors.New("there are keys already")
 	ErrKeysExposed        = errors.New("keys are not private")
 	ErrKeysBroken         = errors.New("keys are damaged")
-	ErrNoOperator         = errors.New("the operator's private key is not here")
+	ErrNoOperator         = errors.New("no private key of the operator")
 	ErrRotation           = errors.New("not a kind of key")
 	ErrCertificateExpired = errors.New("the server's certificate has expired")
 	ErrCertificateEarly   = errors.New("the server's certificate is not valid yet")

@@ -56,7 +56,7 @@ func noOperator(dir string) error {
 	if dir == "" {
 		return ErrNoOperator
 	}
-	return fmt.Errorf("%w in %s; --keys names the directory that has it", ErrNoOperator, dir)
+	return fmt.Errorf("%w in %s; --keys names the directory that has it, and `trunkline keys init` makes one", ErrNoOperator, dir)
 }
 
 // Public is the other half of the key.

@@ -27,6 +27,8 @@ func commands() []command {
 	return []command{
 		{"serve", "run the chat server", runServe},
 		{"status", "show how a running server is doing", runStatus},
+		{"keys", "make, show or change the server's keys", runKeys},
+		{"token", "make a token with which a device registers", runToken},
 		{"register", "enrol a device, once", runRegister},
 		{"link", "let a second device register, from the first", runLink},
 		{"chat", "talk to somebody, line by line", runChat},
