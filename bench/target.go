@@ -109,7 +109,8 @@ func startServer(ctx context.Context, self string, t Target, connections int, cl
 		return nil, fmt.Errorf("%w: %w", ErrServer, err)
 	}
 	all := append([]string{"serve", "--listen", s.addr, "--admin", s.admin, "--data", s.data, "--log-level", "warn",
-		"--transport", string(t.Transport), "--registration", "open"}, t.Args...)
+		"--transport", string(t.Transport), "--registration", "open"}, withoutLimits()...)
+	all = append(all, t.Args...) // the last one counts
 	s.own = exec.CommandContext(ctx, self, all...)
 	s.own.Stdout, s.own.Stderr, s.own.SysProcAttr = s.tail, s.tail, ownGroup()
 	if err := s.own.Start(); err != nil {
@@ -125,6 +126,16 @@ func startServer(ctx context.Context, self string, t Target, connections int, cl
 		return nil, err
 	}
 	return s, nil
+}
+
+// withoutLimits are the flags with which a server takes what a generator offers: all of it comes from one address, and a few devices say
+// what many would. A run that wants limits gives them itself.
+func withoutLimits() []string {
+	flags := []string{"--address-connections", "-1"}
+	for _, rate := range []string{"address-accepts", "address-handshakes", "accepts", "messages", "controls", "conversations"} {
+		flags = append(flags, "--"+rate, "none")
+	}
+	return flags
 }
 
 // ready waits until the server answers and checks that it may hold that many connections.
