@@ -11,9 +11,11 @@ import "math"
 //
 // The clock may step. A state that lies further ahead than a window can't have come about otherwise: it counts as none. So a clock
 // that steps back gives at most one burst more, blocks nobody for longer than the window, and one that steps forward gives one burst.
+//
+// The clock counts whole milliseconds. What comes in one of them may be as much as belongs there, whatever the burst.
 type limit struct {
 	interval uint32 // units from one to the next; 0: no limit
-	window   uint32 // units of a whole burst
+	window   uint32 // units of a whole burst, and of just less than a millisecond: the clock may be that late
 	shift    uint8
 }
 
@@ -39,7 +41,7 @@ func newLimit(r Rate) limit {
 			window = burst * interval
 		}
 		if window <= limitWindowAim || interval <= limitIntervalMin || shift == 0 {
-			return limit{interval: uint32(interval), window: uint32(window), shift: uint8(shift)}
+			return limit{interval: uint32(interval), window: uint32(window + 1<<shift - 1), shift: uint8(shift)}
 		}
 	}
 }
