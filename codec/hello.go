@@ -13,7 +13,7 @@ type Hello struct {
 	User        uint64
 	Gen         uint16 // 0: no state, register a new generation
 	Incarnation uint64 // of the data this client last saw; 0 with Gen 0
-	DownSeq     uint64 // last seq kept by the client; with Gen 0 its registration token, 0 for none
+	DownSeq     uint64 // last seq kept by the client; with Gen 0 its generation token, 0 for none
 	Ticked      uint64 // highest cseq with a first tick
 	Features    uint32 // none defined: 0
 	Epoch       uint32 // connection epoch: higher with each attempt of a generation, so that a late one is known as such
@@ -56,17 +56,8 @@ func checkHelloExt(e Ext) error {
 	return err
 }
 
-// Token is the registration token of a HELLO: secure.Token's bytes, aliasing the frame; nil when there is none.
-func (v *Hello) Token() []byte {
-	value, _ := v.Ext.Find(ExtToken)
-	return value
-}
-
-// SignKey is the Ed25519 key that a HELLO names, 32 bytes, aliasing the frame; nil when there is none.
-func (v *Hello) SignKey() []byte {
-	value, _ := v.Ext.Find(ExtSignKey)
-	return value
-}
+// Extension is the value of the HELLO's item of a type: ExtToken or ExtSignKey. It aliases the frame. ok is false when there is none.
+func (v *Hello) Extension(t uint8) (value []byte, ok bool) { return v.Ext.Find(t) }
 
 // ParseHello reads a HELLO. The version is not judged: later versions keep this layout, and a server that does not
 // speak one answers CodeVersion. Ext aliases the frame.

@@ -8,7 +8,11 @@ import (
 
 // signer is an Ed25519 key made of one byte.
 func signer(b byte) (ed25519.PrivateKey, ed25519.PublicKey) {
-	k := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{b}, ed25519.SeedSize))
+	return signerOf([32]byte(bytes.Repeat([]byte{b}, ed25519.SeedSize)))
+}
+
+func signerOf(seed [32]byte) (ed25519.PrivateKey, ed25519.PublicKey) {
+	k := ed25519.NewKeyFromSeed(seed[:])
 	return k, k.Public().(ed25519.PublicKey)
 }
 
