@@ -98,18 +98,23 @@ func TestCollectFreesMemoryForWhoSetsTheHeader(t *testing.T) {
 
 // statusKeys are documented in docs/operations.md and never renamed.
 var statusKeys = []string{
-	"accept_errors", "accept_refused", "admin", "admission", "admission.addresses", "admission.connections", "admission.offences",
-	"admission.refused", "admission.shared", "closes", "connections", "cpu", "cpu.gc_seconds", "cpu.system_seconds", "cpu.user_seconds",
-	"draining", "go", "limits", "limits.connections", "limits.descriptors", "limits.descriptors_at_start", "limits.mailbox_bytes",
-	"limits.mailbox_entries", "limits.store_bytes", "limits.subscriptions", "limits.users", "listen", "logins", "loops", "malformed_frames",
-	"memory", "memory.gc_cycles", "memory.goroutines", "memory.heap_bytes", "memory.heap_goal_bytes", "memory.queue_arena_bytes",
-	"memory.rss_bytes", "memory.runtime_bytes", "memory.slot_bytes", "memory.waiting_bytes", "messages_acked", "messages_in", "messages_out",
-	"panics", "per_loop", "per_loop.answer_age_seconds", "per_loop.bytes_in", "per_loop.bytes_out", "per_loop.connections", "per_loop.loop",
-	"per_loop.messages_in", "per_loop.messages_out", "per_loop.moved", "per_loop.panics", "per_loop.queue_entries", "per_loop.sessions",
-	"per_loop.turns", "per_loop.users", "per_loop.wakes", "pid", "place", "poller", "proxy_listen", "queue_bytes", "queue_entries", "rates", "rates.accepted",
-	"rates.bytes_in", "rates.bytes_out", "rates.cpu_cores", "rates.interval_seconds", "rates.logins", "rates.messages_acked",
-	"rates.messages_in", "rates.messages_out", "registration", "rejections", "sessions", "started_unix_ms", "transport", "uptime_seconds",
-	"users", "version",
+	"accept_errors", "accept_refused", "accounts", "accounts.answers", "accounts.asks", "accounts.faults", "accounts.full",
+	"accounts.generations", "accounts.queued", "accounts.registered", "accounts.revocations", "accounts.seconds", "admin",
+	"admission", "admission.addresses", "admission.connections", "admission.offences", "admission.refused", "admission.shared",
+	"closes", "connections", "cpu", "cpu.gc_seconds", "cpu.system_seconds", "cpu.user_seconds", "draining", "go", "handshakes",
+	"handshakes.busy", "handshakes.certificates", "handshakes.contacts", "handshakes.link_bytes", "handshakes.malformed",
+	"handshakes.pending", "handshakes.queued", "handshakes.records", "handshakes.refused", "handshakes.resumes", "handshakes.seconds",
+	"handshakes.tickets", "handshakes.tickets_refused", "handshakes.unconfirmed", "limits", "limits.connections",
+	"limits.descriptors", "limits.descriptors_at_start", "limits.mailbox_bytes", "limits.mailbox_entries", "limits.store_bytes",
+	"limits.subscriptions", "limits.users", "listen", "logins", "loops", "malformed_frames", "memory", "memory.gc_cycles",
+	"memory.goroutines", "memory.heap_bytes", "memory.heap_goal_bytes", "memory.queue_arena_bytes", "memory.rss_bytes",
+	"memory.runtime_bytes", "memory.slot_bytes", "memory.waiting_bytes", "messages_acked", "messages_in", "messages_out", "panics",
+	"per_loop", "per_loop.answer_age_seconds", "per_loop.bytes_in", "per_loop.bytes_out", "per_loop.connections", "per_loop.loop",
+	"per_loop.messages_in", "per_loop.messages_out", "per_loop.moved", "per_loop.panics", "per_loop.queue_entries",
+	"per_loop.sessions", "per_loop.turns", "per_loop.users", "per_loop.wakes", "pid", "place", "poller", "proxy_listen",
+	"queue_bytes", "queue_entries", "rates", "rates.accepted", "rates.bytes_in", "rates.bytes_out", "rates.cpu_cores",
+	"rates.interval_seconds", "rates.logins", "rates.messages_acked", "rates.messages_in", "rates.messages_out", "registration",
+	"rejections", "sessions", "started_unix_ms", "transport", "uptime_seconds", "users", "version",
 }
 
 func TestAConnectionThatHasNotLoggedInIsNoSession(t *testing.T) {

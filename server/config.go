@@ -62,13 +62,15 @@ type Config struct {
 	LogFormat string `toml:"log-format"` // "text", "json"
 	GCPercent int    `toml:"gc-percent"` // used by cmd: the collector belongs to the process
 
-	Logger *slog.Logger `toml:"-"` // default: nothing is logged
-	hooks  *hooks       // tests of this package only
+	Logger   *slog.Logger `toml:"-"` // default: nothing is logged
+	Verifier Verifier     `toml:"-"` // who may register; nil: the built-in one that Registration names
+	hooks    *hooks       // tests of this package only
 }
 
 // hooks are the places where tests put a fault in.
 type hooks struct {
-	queue func(shard.Queue) shard.Queue // stands before each loop's mailboxes
+	queue  func(shard.Queue) shard.Queue // stands before each loop's mailboxes
+	nowSec func() int64                  // the clock of tickets and tokens, unix seconds
 }
 
 // AdminOff is the value of Config.Admin that means: no admin listener.

@@ -14,6 +14,7 @@ type loopCounters struct {
 	net        netpoll.LoopStats
 	shard      shard.Stats
 	store      store.Stats
+	gate       gateStats
 	answeredAt time.Time // when shard and store were read; zero: never
 }
 
@@ -53,7 +54,7 @@ func (g *gatherer) gather() *snapshot {
 		if !answered(r, deadline.C) {
 			continue
 		}
-		next.loops[i].shard, next.loops[i].store, next.loops[i].answeredAt = r.shard, r.store, g.now()
+		next.loops[i].shard, next.loops[i].store, next.loops[i].gate, next.loops[i].answeredAt = r.shard, r.store, r.gate, g.now()
 	}
 	for i, s := range g.reactor.Stats() {
 		next.loops[i].net = s

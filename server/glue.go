@@ -21,6 +21,7 @@ const (
 // the loop. It belongs to the loop's goroutine, but for asked.
 type loopHandler struct {
 	host      loopHost
+	gate      *gate // the encrypted transport; nil: plain
 	shard     *shard.Shard
 	mailboxes *store.Mailboxes
 	panics    *panicCounter
@@ -34,30 +35,47 @@ type loopReport struct {
 	nowMs int64 // the loop's clock
 	shard shard.Stats
 	store store.Stats
+	gate  gateStats
 }
 
-// newLoopHandler builds the shard that l drives.
-func newLoopHandler(l *netpoll.Loop, cfg shard.Config, panics *panicCounter, admission *admission, faults *hooks) *loopHandler {
-	h := &loopHandler{host: loopHost{l}, mailboxes: store.NewMailboxes(), panics: panics, proxy: newProxyDoor(l, admission)}
+// newLoopHandler builds the shard that l drives, behind a gate when the transport is encrypted.
+func newLoopHandler(l *netpoll.Loop, cfg shard.Config, s *Server, shared *gateShared) (*loopHandler, error) {
+	h := &loopHandler{host: loopHost{l}, mailboxes: store.NewMailboxes(), panics: s.panics, proxy: newProxyDoor(l, s.admission)}
 	cfg.Loop = l.Index()
-	if cfg.Queue = shard.Queue(h.mailboxes); faults != nil {
-		cfg.Queue = faults.queue(h.mailboxes)
+	if cfg.Queue = shard.Queue(h.mailboxes); s.cfg.hooks != nil && s.cfg.hooks.queue != nil {
+		cfg.Queue = s.cfg.hooks.queue(h.mailboxes)
 	}
-	h.shard = shard.New(cfg, h.host)
-	return h
+	if shared == nil {
+		h.shard = shard.New(cfg, h.host)
+		return h, nil
+	}
+	gate, err := newGate(l, shared)
+	if err != nil {
+		return nil, err
+	}
+	h.gate, h.shard = gate, shard.New(cfg, gate)
+	gate.shard = h.shard
+	return h, nil
 }
 
 // OnOpen starts a session.
 func (h *loopHandler) OnOpen(id netpoll.ConnID, info netpoll.OpenInfo) {
 	h.proxy.opened(id, info)
+	if h.gate != nil {
+		h.gate.opened(id, info)
+		return
+	}
 	h.shard.Open(h.host.loop.Now(), shard.Conn(id), info.Origin == netpoll.OriginMoved)
 }
 
-// OnData hands over what waits; the shard says how much of it it took.
+// OnData hands over what waits; the shard, or the gate before it, says how much of it it took.
 func (h *loopHandler) OnData(id netpoll.ConnID, b []byte) (consumed int) {
 	used, enter := h.proxy.data(id, b)
-	if !enter {
+	switch {
+	case !enter:
 		return used
+	case h.gate != nil:
+		return used + h.gate.data(id, b[used:])
 	}
 	return used + h.shard.Data(h.host.loop.Now(), shard.Conn(id), b[used:])
 }
@@ -75,7 +93,14 @@ func (h *loopHandler) OnWritable(id netpoll.ConnID) {
 // OnClose ends the session, whatever the reason was.
 func (h *loopHandler) OnClose(id netpoll.ConnID, _ netpoll.CloseReason) {
 	h.proxy.closed(id)
+	if h.gate == nil {
+		h.shard.Closed(h.host.loop.Now(), shard.Conn(id))
+		return
+	}
+	h.gate.out.direct = true // it may come behind OnTick: what the shard says to others is sealed at once
 	h.shard.Closed(h.host.loop.Now(), shard.Conn(id))
+	h.gate.out.direct = false
+	h.gate.closed(id)
 }
 
 // OnMessage takes the messages of other shards, and of the server itself.
@@ -87,6 +112,8 @@ func (h *loopHandler) OnMessage(from int, msg []byte) {
 	switch {
 	case len(msg) == 1 && msg[0] == askStats:
 		h.report()
+	case len(msg) == loginAnswerBytes && msg[0] == askLogin && h.gate != nil:
+		h.gate.answered(parseLoginAnswer(msg))
 	case len(msg) == 5 && msg[0] == askDrain:
 		h.shard.Drain(h.host.loop.Now(), shard.DrainPlan{PeriodMs: int64(binary.BigEndian.Uint32(msg[1:]))})
 	}
@@ -98,12 +125,23 @@ func (h *loopHandler) OnTimer(id netpoll.ConnID) {
 }
 
 // OnTick ends the turn.
-func (h *loopHandler) OnTick() { h.shard.Tick(h.host.loop.Now()) }
+func (h *loopHandler) OnTick() {
+	h.shard.Tick(h.host.loop.Now())
+	if h.gate != nil {
+		h.gate.tick()
+	}
+}
 
 // OnPanic lets the shard forget the step that crashed. The loop closes the connection.
 func (h *loopHandler) OnPanic(id netpoll.ConnID, value any, stack []byte) {
 	h.panics.note(h.host.loop.Index(), id, value, stack)
+	if h.gate != nil {
+		h.gate.recovered(id)
+	}
 	h.shard.Recover(h.host.loop.Now())
+	if h.gate != nil {
+		h.gate.out.flushAll() // a panic of OnTick has kept it from doing so
+	}
 }
 
 // report answers askStats. A report that nobody waits for any more is filled all the same: nobody reads it.
@@ -115,6 +153,9 @@ func (h *loopHandler) report() {
 	r.nowMs = h.host.loop.Now()
 	r.shard = h.shard.Stats()
 	r.store = h.mailboxes.Stats()
+	if h.gate != nil {
+		r.gate = h.gate.report()
+	}
 	close(r.done)
 }
 

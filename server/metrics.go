@@ -2,6 +2,7 @@ package server
 
 import (
 	"runtime"
+	"slices"
 	"strconv"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -78,6 +79,7 @@ type collector struct {
 	rejections  *prometheus.Desc
 	closes      *prometheus.Desc
 	admission   admissionMetrics
+	accounts    accountMetrics
 	connections *prometheus.Desc
 	descriptors *prometheus.Desc
 	draining    *prometheus.Desc
@@ -88,10 +90,11 @@ type collector struct {
 func newCollector(s *Server) *collector {
 	c := &collector{
 		server:      s,
-		loop:        append(netMetrics(), shardMetrics()...),
+		loop:        slices.Concat(netMetrics(), shardMetrics(), gateMetrics()),
 		rejections:  prometheus.NewDesc("trunkline_rejections_total", "Messages rejected for good, by code.", []string{"code"}, nil),
 		closes:      prometheus.NewDesc("trunkline_session_closes_total", "Sessions closed by the server, by code.", []string{"code"}, nil),
 		admission:   newAdmissionMetrics(),
+		accounts:    newAccountMetrics(),
 		connections: prometheus.NewDesc("trunkline_connections_limit", "Connections allowed.", nil, nil),
 		descriptors: prometheus.NewDesc("trunkline_descriptor_limit", "Descriptors allowed by the system.", nil, nil),
 		draining:    prometheus.NewDesc("trunkline_draining", "1 while the server drains.", nil, nil),
@@ -111,6 +114,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 		out <- c.loop[i].desc
 	}
 	c.admission.describe(out)
+	c.accounts.describe(out)
 	for _, d := range []*prometheus.Desc{c.rejections, c.closes, c.connections, c.descriptors, c.draining, c.build, c.started} {
 		out <- d
 	}
@@ -128,6 +132,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.collectCodes(out, c.rejections, snap.rejections(), false)
 	c.collectCodes(out, c.closes, snap.closes(), true)
 	c.admission.collect(out, c.server.admission.stats())
+	c.accounts.collect(out, c.server.transport.accountsStatus())
 	draining := 0.0
 	if c.server.draining.Load() {
 		draining = 1

@@ -18,6 +18,7 @@ func (s *Server) sample(ctx context.Context) {
 			return
 		case <-tick.C:
 		}
+		s.transport.rotateTickets(s)
 		now, cpu := s.gather.gather(), cpuSeconds()
 		if now == before {
 			continue

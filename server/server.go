@@ -21,6 +21,7 @@ type Server struct {
 	data    *dataDir
 	started time.Time
 
+	transport *transport // nil: plain
 	reactor   *netpoll.Reactor
 	listener  *netpoll.Listener
 	proxy     *netpoll.Listener // for load balancers; nil: none
@@ -51,6 +52,9 @@ func New(cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.data = data
+	if err := s.openTransport(); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
 	if err := s.build(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -84,17 +88,19 @@ func (s *Server) build() error {
 	}
 	s.panics = &panicCounter{log: s.cfg.Logger, now: time.Now}
 	s.capacity = newCapacity(s.cfg.Loops, s.cfg.HandshakeShare, assumedCost(s.cfg.Transport))
-	shards := s.shardConfig(incarnation)
+	shards, shared := s.shardConfig(incarnation), s.gateShared()
 	var handlers []*loopHandler
+	var failed error
 	s.reactor, err = netpoll.New(netpoll.Config{
 		Loops: s.cfg.Loops, Poller: s.cfg.Poller, ConnectionsMax: s.cfg.MaxConnections, Logger: s.cfg.Logger,
 		Doorkeeper: s.admission,
 	}, func(l *netpoll.Loop) netpoll.Handler {
-		h := newLoopHandler(l, shards, s.panics, s.admission, s.cfg.hooks)
+		h, err := newLoopHandler(l, shards, s, shared)
+		failed = errors.Join(failed, err)
 		handlers = append(handlers, h)
 		return h
 	})
-	if err != nil {
+	if err = errors.Join(err, failed); err != nil {
 		return fmt.Errorf("loops: %w", err)
 	}
 	s.gather = &gatherer{reactor: s.reactor, handlers: handlers, now: time.Now}
@@ -120,6 +126,7 @@ func (s *Server) shardConfig(incarnation uint64) shard.Config {
 		Incarnation:       incarnation,
 		OwnerEpoch:        1, // nothing outlives the process, so every owner is the first
 		StayPut:           c.Place == PlaceAccept,
+		Proven:            c.Transport == TransportNoise,
 		Open:              true,
 		KeepaliveMs:       time.Duration(c.Keepalive).Milliseconds(),
 		LoginTimeoutMs:    time.Duration(c.LoginTimeout).Milliseconds(),
@@ -240,7 +247,7 @@ func (s *Server) Run(ctx context.Context) error {
 	stop()
 	err = errors.Join(err, s.closeAdmin())
 	helpers.Wait()
-	return errors.Join(err, s.data.Close())
+	return errors.Join(err, s.transport.close(), s.data.Close())
 }
 
 // closeAdmin ends serving operators.
@@ -272,5 +279,5 @@ func (s *Server) release() error {
 		defer cancel()
 		errs = append(errs, s.reactor.Shutdown(ctx))
 	}
-	return errors.Join(append(errs, s.data.Close())...)
+	return errors.Join(append(errs, s.transport.close(), s.data.Close())...)
 }

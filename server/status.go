@@ -42,6 +42,9 @@ type Status struct {
 	AcceptRefused   uint64 `json:"accept_refused"`
 	Panics          uint64 `json:"panics"`
 
+	Handshakes Handshakes     `json:"handshakes"`
+	Accounts   AccountsStatus `json:"accounts"`
+
 	Rejections map[string]uint64 `json:"rejections"` // by code, those that happened
 	Closes     map[string]uint64 `json:"closes"`     // by code, those that happened
 
@@ -128,6 +131,7 @@ func (s *Server) Status() Status {
 		Rates: *s.rates.Load(), ProxyListen: s.proxyName(), Admission: admissionStatus(s.admission.stats()),
 	}
 	st.addTotals(snap)
+	st.Accounts = s.transport.accountsStatus()
 	st.Memory, st.CPU = memoryAndCPU()
 	for i := range snap.loops {
 		l := &snap.loops[i]
@@ -156,6 +160,7 @@ func (st *Status) addTotals(snap *snapshot) {
 		st.QueueBytes += l.shard.QueueBytes
 		st.MalformedFrames += l.shard.MalformedFrames
 	}
+	st.Handshakes = handshakes(snap)
 	st.Rejections = byName(snap.rejections())
 	st.Closes = byName(snap.closes())
 }

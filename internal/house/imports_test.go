@@ -12,7 +12,7 @@ import (
 // The bottom packages import nothing but internal/slab.
 var edges = map[string][]string{
 	"cmd/trunkline": {"server", "client", "tuning", "bench", "codec", "codec/secure"}, // codec: the names of codes; secure: the text of keys and tokens
-	"server":        {"shard", "store", "codec", "codec/secure", "netpoll", "tuning"},
+	"server":        {"shard", "store", "codec", "codec/secure", "netpoll", "tuning", "internal/slab"}, // slab: the links of connections
 	"shard":         {"store", "codec", "internal/slab"},
 	"store":         {"internal/slab"},
 	"netpoll":       {"internal/slab"},

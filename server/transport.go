@@ -1,0 +1,126 @@
+package server
+
+import (
+	"fmt"
+	"path/filepath"
+	"time"
+
+	"trunkline/codec/secure"
+	"trunkline/store"
+)
+
+// transport is what the encrypted transport needs beside the loops: keys, accounts, and who looks devices up in them.
+type transport struct {
+	keys      *Keyring
+	accounts  store.Accounts
+	registrar *registrar
+	rotation  time.Duration
+}
+
+// accountsFolder is where accounts live below the data directory.
+const accountsFolder = "accounts"
+
+// openTransport opens keys and accounts. With the plain transport there are none of either.
+func (s *Server) openTransport() error {
+	if s.cfg.Transport != TransportNoise {
+		return nil
+	}
+	keys, err := openKeyring(s.cfg.KeysDir())
+	if err != nil {
+		return err
+	}
+	if err := keys.Check(time.Now()); err != nil {
+		return err
+	}
+	accounts, err := s.openAccounts()
+	if err != nil {
+		return fmt.Errorf("accounts: %w", err)
+	}
+	t := &transport{keys: keys, accounts: accounts, rotation: time.Duration(s.cfg.TicketRotation)}
+	s.transport = t
+	if _, err := keys.RotateTickets(time.Now(), t.rotation); err != nil {
+		return err
+	}
+	verifier := s.cfg.Verifier
+	if verifier == nil {
+		verifier = NewVerifier(s.cfg.Registration, keys.Operator())
+	}
+	t.registrar, err = newRegistrar(registrarConfig{
+		accounts: accounts, verifier: verifier, post: s.postLogin, now: s.nowMs, ticketLife: 2 * t.rotation, log: s.cfg.Logger,
+	})
+	return err
+}
+
+func openKeyring(dir string) (*Keyring, error) {
+	if dir == "" {
+		return NewKeys()
+	}
+	return OpenOrInitKeys(dir)
+}
+
+func (s *Server) openAccounts() (store.Accounts, error) {
+	if s.cfg.Data == "" {
+		return store.OpenMemoryAccounts()
+	}
+	return store.OpenAccounts(filepath.Join(s.cfg.Data, accountsFolder), s.cfg.Logger)
+}
+
+// nowMs is the wall clock in unix milliseconds, for what lives longer than a process.
+func (s *Server) nowMs() int64 {
+	if s.cfg.hooks != nil && s.cfg.hooks.nowSec != nil {
+		return s.cfg.hooks.nowSec() * 1000
+	}
+	return time.Now().UnixMilli()
+}
+
+// postLogin hands a loop what the registrar found.
+func (s *Server) postLogin(loop int, msg []byte) error { return s.reactor.Post(loop, msg) }
+
+// ServerKey is what clients pin; zero with the plain transport.
+func (s *Server) ServerKey() secure.ServerKey {
+	if s.transport == nil {
+		return secure.ServerKey{}
+	}
+	return s.transport.keys.ServerKey()
+}
+
+// gateShared is what the loops' gates get; nil with the plain transport.
+func (s *Server) gateShared() *gateShared {
+	t := s.transport
+	if t == nil {
+		return nil
+	}
+	shared := &gateShared{
+		admission: s.admission, registrar: t.registrar, capacity: s.capacity, keys: t.keys,
+		rotation: int64(t.rotation / time.Second), share: s.cfg.HandshakeShare,
+	}
+	if s.cfg.hooks != nil {
+		shared.nowSec = s.cfg.hooks.nowSec
+	}
+	return shared
+}
+
+// rotateTickets is called once an interval: the keys of tickets change when it is time.
+func (t *transport) rotateTickets(s *Server) {
+	if t == nil {
+		return
+	}
+	changed, err := t.keys.RotateTickets(time.Now(), t.rotation)
+	switch {
+	case err != nil:
+		s.cfg.Logger.Error("the keys of tickets did not rotate", "err", err)
+	case changed:
+		s.cfg.Logger.Info("the keys of tickets have rotated")
+	}
+}
+
+// close ends the registrar and closes the accounts. The loops have ended, or were never started.
+func (t *transport) close() error {
+	if t == nil {
+		return nil
+	}
+	if t.registrar != nil {
+		t.registrar.close()
+	}
+	return t.accounts.Close()
+}
