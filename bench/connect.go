@@ -85,6 +85,11 @@ type ConnectResult struct {
 	SocketMemoryPages        *int64        `json:"socket_memory_pages"`
 	ServerCPUPercentIdle     *float64      `json:"server_cpu_percent_idle"`
 	Peers                    []ConnectPeer `json:"peers,omitempty"`
+
+	Transport  Transport      `json:"transport,omitempty"`
+	Plain      *ConnectResult `json:"plain,omitempty"`       // with Both: the same over the plain transport
+	PlainBytes *float64       `json:"plain_bytes,omitempty"` // its slope
+	MoreBytes  *float64       `json:"more_bytes,omitempty"`  // what encryption adds to a session
 }
 
 // ConnectPeer is what a foreign server takes.
@@ -94,9 +99,13 @@ type ConnectPeer struct {
 	BytesPerConnection float64 `json:"rss_bytes_per_connection"`
 }
 
-// Connect holds idle connections and reports the server's memory for each, as the slope between two counts.
+// Connect holds idle connections and reports the server's memory for each, as the slope between two counts. With the
+// transport Both it does so twice and reports what encryption adds.
 func Connect(ctx context.Context, cfg ConnectConfig, env Env) (*Report, error) {
 	cfg = cfg.withDefaults()
+	if cfg.Target.Transport == Both {
+		return connectBoth(ctx, cfg, env)
+	}
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
@@ -112,8 +121,13 @@ func Connect(ctx context.Context, cfg ConnectConfig, env Env) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &connectRun{cfg: cfg, self: self, p: p, report: report}
-	report.Connect, err = r.measure(ctx, s)
+	r := &connectRun{cfg: cfg, self: self, p: p, report: report, first: firstUser()}
+	if t, ok := s.(*target); ok && t.transport == Noise && t.own != nil {
+		err = r.enrol(ctx, t)
+	}
+	if err == nil {
+		report.Connect, err = r.measure(ctx, s)
+	}
 	s.close()
 	if err != nil {
 		return nil, err
@@ -200,11 +214,12 @@ type connectRun struct {
 	self   string
 	p      *progress
 	report *Report
+	first  uint64 // user id of connection 0
 }
 
 // measure takes the server's memory empty, with From and with Connections.
 func (r *connectRun) measure(ctx context.Context, s heldServer) (*ConnectResult, error) {
-	out := &ConnectResult{Unit: "session", From: r.cfg.From, To: r.cfg.Connections}
+	out := &ConnectResult{Unit: "session", From: r.cfg.From, To: r.cfg.Connections, Transport: r.cfg.Target.Transport}
 	if r.cfg.Raw == Raw {
 		out.Unit = "connection"
 	}
@@ -317,9 +332,8 @@ type workers struct {
 // startWorkers starts as many as the descriptor limit asks for. Worker i makes connections i*PerWorker and up.
 func (r *connectRun) startWorkers(ctx context.Context, s heldServer) (*workers, error) {
 	w := &workers{cfg: r.cfg, p: r.p}
-	first := firstUser()
 	for from := 0; from < r.cfg.Connections; from += r.cfg.PerWorker {
-		o := workerOrders{Addr: s.address(), From: from, First: first, Raw: r.cfg.Raw}
+		o := workerOrders{Addr: s.address(), From: from, First: r.first, Raw: r.cfg.Raw}
 		o.Transport, o.Key = s.speaks()
 		c, err := startChild(ctx, "worker "+strconv.Itoa(len(w.list)+1), r.self, childArgs(childWorker, o.String())...)
 		if err != nil {

@@ -67,23 +67,26 @@ func (f *fleet) startRecall(c clock, loopOf func(index int) int) {
 	f.recall, f.ended = newRecall(c), cancel
 	due := make(chan uint32, dialsMax)
 	f.dialing.Add(1 + dialers)
-	// All of them end with ctx, which close cancels.
+	// Ends with ctx, which close cancels.
 	go func() {
 		defer f.dialing.Done()
 		f.recall.run(ctx, due)
 	}()
 	for range dialers {
-		go func() {
-			defer f.dialing.Done()
-			for {
-				select {
-				case <-ctx.Done():
-					return
-				case index := <-due:
-					f.dialAgain(ctx, int(index), loopOf)
-				}
-			}
-		}()
+		go f.dialDue(ctx, due, loopOf) // ends with ctx, which close cancels
+	}
+}
+
+// dialDue makes connections until ctx ends.
+func (f *fleet) dialDue(ctx context.Context, due <-chan uint32, loopOf func(index int) int) {
+	defer f.dialing.Done()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case index := <-due:
+			f.dialAgain(ctx, int(index), loopOf)
+		}
 	}
 }
 

@@ -43,6 +43,8 @@ func TestInputsOutOfTheirLimitsStartNothing(t *testing.T) {
 		{"peers beside sessions", connect(ConnectConfig{Peers: []string{"x"}}), ErrInput},
 		{"a poller beside sessions", connect(ConnectConfig{Poller: "gnet"}), ErrInput},
 		{"flags for a server that raw connections do not have", connect(ConnectConfig{Raw: Raw, Target: Target{Args: []string{"--loops", "1"}}}), ErrInput},
+		{"both transports of one server", connect(ConnectConfig{Target: Target{Server: "127.0.0.1:1", Admin: "127.0.0.1:2", Transport: Both}}), ErrInput},
+		{"both transports for messages", message(MessageConfig{Target: Target{Transport: Both}}), ErrInput},
 		{"no connections to echo on", echo(EchoConfig{Connections: -1}), ErrInput},
 		{"too many rounds", echo(EchoConfig{Rounds: RoundsMax + 1}), ErrInput},
 		{"too many in flight", echo(EchoConfig{Inflight: []int{1, EchoInflightMax + 1}}), ErrInput},

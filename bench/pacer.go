@@ -33,11 +33,10 @@ func pace(ctx context.Context, c clock, start int64, interval time.Duration, wak
 
 // nap sleeps with the precision of the kernel's timers. time.Sleep would round up to a millisecond on an idle Linux,
 // because the runtime waits for timers in epoll_wait(2).
-// select(2) without descriptors; EINTR ends it early, which the caller's clock corrects.
+// select(2) without descriptors; a signal of the runtime ends it early (EINTR), and it sleeps on.
 func nap(d time.Duration) {
-	if d <= 0 {
-		return
+	for end := time.Now().Add(d); d > 0; d = time.Until(end) {
+		tv := unix.NsecToTimeval(int64(d))
+		_, _ = unix.Select(0, nil, nil, nil, &tv)
 	}
-	tv := unix.NsecToTimeval(int64(d))
-	_, _ = unix.Select(0, nil, nil, nil, &tv)
 }

@@ -126,6 +126,9 @@ func (r *Report) messageRows(t *table) {
 func (r *Report) connectRows(t *table) {
 	c := r.Connect
 	t.row("memory a "+c.Unit, fmt.Sprintf("%s B of server RSS, slope between %d and %d (%s)", number(r.RSSBytesPerSession, 1), c.From, c.To, c.RSSSource))
+	if c.MoreBytes != nil {
+		t.row("plain, encrypted", fmt.Sprintf("%s B, %s B: an encrypted session takes %s B more", number(c.PlainBytes, 1), number(r.RSSBytesPerSession, 1), number(c.MoreBytes, 1)))
+	}
 	t.row("server memory", fmt.Sprintf("%.1f MB empty, %.1f MB with %d, %.1f MB with %d", mb(c.RSSEmptyBytes), mb(c.RSSFromBytes), c.From, mb(c.RSSToBytes), c.To))
 	t.row("coming in", fmt.Sprintf("%.0f %ss/s", c.PerSecond, c.Unit))
 	t.latency("login", r.LatencyMs)

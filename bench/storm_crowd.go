@@ -11,7 +11,7 @@ import (
 func (sc *scene) gather(ctx context.Context) error {
 	r := &connectRun{
 		cfg:  ConnectConfig{Connections: sc.cfg.Clients, PerWorker: sc.cfg.PerWorker, Target: sc.cfg.Target},
-		self: sc.self, p: sc.p, report: sc.report,
+		self: sc.self, p: sc.p, report: sc.report, first: firstUser(),
 	}
 	w, err := r.startWorkers(ctx, sc.target)
 	sc.crowd = w

@@ -108,24 +108,34 @@ func startServer(ctx context.Context, self string, t Target, connections int, cl
 	if s.data, err = os.MkdirTemp("", "trunkline-bench-"); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrServer, err)
 	}
-	all := append([]string{"serve", "--listen", s.addr, "--admin", s.admin, "--data", s.data, "--log-level", "warn",
-		"--transport", string(t.Transport), "--registration", "open"}, withoutLimits()...)
-	all = append(all, t.Args...) // the last one counts
-	s.own = exec.CommandContext(ctx, self, all...)
-	s.own.Stdout, s.own.Stderr, s.own.SysProcAttr = s.tail, s.tail, ownGroup()
-	if err := s.own.Start(); err != nil {
-		_ = os.RemoveAll(s.data)
-		return nil, fmt.Errorf("%w: start %s serve: %w", ErrServer, self, err)
-	}
-	err = s.ready(ctx, connections)
-	if err == nil {
-		err = s.meet(ctx)
-	}
-	if err != nil {
+	if err := s.launch(ctx, self, t, connections); err != nil {
 		s.close()
 		return nil, err
 	}
 	return s, nil
+}
+
+// launch starts the process on the target's addresses and directory.
+func (s *target) launch(ctx context.Context, self string, t Target, connections int) error {
+	all := append([]string{"serve", "--listen", s.addr, "--admin", s.admin, "--data", s.data, "--log-level", "warn",
+		"--transport", string(t.Transport), "--registration", "open"}, withoutLimits()...)
+	all = append(all, t.Args...) // the last one counts
+	own := exec.CommandContext(ctx, self, all...)
+	own.Stdout, own.Stderr, own.SysProcAttr = s.tail, s.tail, ownGroup()
+	if err := own.Start(); err != nil {
+		return fmt.Errorf("%w: start %s serve: %w", ErrServer, self, err)
+	}
+	s.own = own
+	if err := s.ready(ctx, connections); err != nil {
+		return err
+	}
+	return s.meet(ctx)
+}
+
+// restart ends the server and starts it again with what it has kept.
+func (s *target) restart(ctx context.Context, self string, t Target, connections int) error {
+	s.end()
+	return s.launch(ctx, self, t, connections)
 }
 
 // withoutLimits are the flags with which a server takes what a generator offers: all of it comes from one address, and a few devices say
@@ -166,13 +176,20 @@ func zombie(pid int) bool {
 
 // close ends a server that the run started, and removes its directory. One that was named stays. Safe to call twice.
 func (s *target) close() {
+	s.end()
+	if s.data != "" {
+		_ = os.RemoveAll(s.data)
+	}
+}
+
+// end ends the process of a server that the run started.
+func (s *target) end() {
 	s.http.CloseIdleConnections()
 	if s.own == nil {
 		return
 	}
 	_ = s.own.Process.Signal(os.Interrupt) // fails when it has ended by itself
 	endProcess(s.own)
-	_ = os.RemoveAll(s.data)
 	s.own = nil
 }
 
