@@ -71,7 +71,7 @@ func (m *mailbox) converse(now int64, peer uint64, w *world, out *effects) (next
 	}
 	hash := c.placement.pair(m.user, peer)
 	if !c.knows(hash) {
-		if next, wait = w.converses.take(m.conversations, now, 1); wait > 0 {
+		if next, wait = w.converses.take(m.conversations, now, 0); wait > 0 {
 			return next, wait
 		}
 		w.stats.Conversations++

@@ -69,8 +69,8 @@ const (
 
 // Rates.
 const (
-	// repeatPart is how many repeated SENDs count like one control stanza: a refusal has a whole window of them sent again.
-	repeatPart = 16
+	// repeatPart: 2^repeatPart repeated SENDs count like one control stanza. A refusal has a whole window of them sent again.
+	repeatPart = 4
 	// rateSpreadPart is the part of a retry-after that is spread over clients on top of it.
 	rateSpreadPart = 8
 	// conversationsMax pairs of users are remembered by a loop as having exchanged messages lately, 4 bytes each. Over it the

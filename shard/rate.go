@@ -58,13 +58,13 @@ func (l limit) ahead(state uint32, now int64) int64 {
 	return int64(ahead)
 }
 
-// take lets one through that costs a part-th of one: next is the state after it. Over the limit the state stays as it was, and wait
+// take lets one through that costs 1/2^part of one: next is the state after it. Over the limit the state stays as it was, and wait
 // is the milliseconds until it would go through, at least 1.
-func (l limit) take(state uint32, now int64, part uint32) (next uint32, wait int64) {
+func (l limit) take(state uint32, now int64, part uint8) (next uint32, wait int64) {
 	if l.interval == 0 {
 		return state, 0
 	}
-	after := l.ahead(state, now) + max(int64(l.interval/part), 1)
+	after := l.ahead(state, now) + max(int64(l.interval>>part), 1)
 	if after > int64(l.window) {
 		return state, l.milliseconds(after - int64(l.window))
 	}
@@ -84,7 +84,7 @@ func (l limit) milliseconds(units int64) int64 { return (units + 1<<l.shift - 1)
 // overRate says whether a stanza of the attached session is too much: with which code, and when it may come again. What it costs is
 // counted only when it is taken. SENDs and read receipts are messages alike: each is routed to somebody's mailbox.
 func (m *mailbox) overRate(now int64, msg *message, w *world, out *effects) (retryMs uint32) {
-	messages, wait := w.messages.take(m.messages, now, 1)
+	messages, wait := w.messages.take(m.messages, now, 0)
 	if wait > 0 {
 		w.stats.RateLimited++
 		return m.retryMs(max(wait, min(w.messages.room(m.messages, now, UplinkEntriesMax), refusalRetryMs)))
@@ -111,7 +111,7 @@ func (m *mailbox) retryMs(wait int64) uint32 {
 
 // overControls leaves a frame unread that comes too soon; the rest of the input waits behind it, so nothing is lost, nothing is
 // answered, and a flood costs what its rate allows. part as in limit.take.
-func (s *session) overControls(now int64, part uint32, w *world, out *effects) bool {
+func (s *session) overControls(now int64, part uint8, w *world, out *effects) bool {
 	next, wait := w.controls.take(s.controls, now, part)
 	if wait == 0 {
 		s.controls = next

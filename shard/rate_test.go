@@ -17,7 +17,7 @@ func TestALimitGivesABurstAndThenItsRate(t *testing.T) {
 		for _, now := range clocks {
 			l, state, taken := newLimit(r), uint32(0), 0
 			for wait := int64(0); wait == 0; {
-				if state, wait = l.take(state, now, 1); wait == 0 {
+				if state, wait = l.take(state, now, 0); wait == 0 {
 					taken++
 				} else if want := int64(1_000/r.PerSecond) + 1; wait > want {
 					t.Errorf("%+v at %d: the next may come in %d ms, want at most %d", r, now, wait, want)
@@ -35,7 +35,7 @@ func TestALimitGivesABurstAndThenItsRate(t *testing.T) {
 			for second := range seconds {
 				for ms := range int64(1_000) {
 					for wait := int64(0); wait == 0; {
-						if state, wait = l.take(state, now+1+second*1_000+ms, 1); wait == 0 {
+						if state, wait = l.take(state, now+1+second*1_000+ms, 0); wait == 0 {
 							taken++
 						}
 					}
@@ -52,7 +52,7 @@ func TestALimitGivesABurstAndThenItsRate(t *testing.T) {
 func TestTheZeroRateIsNoLimit(t *testing.T) {
 	l := newLimit(Rate{})
 	for range 1_000_000 {
-		if state, wait := l.take(0, testNow, 1); state != 0 || wait != 0 {
+		if state, wait := l.take(0, testNow, 0); state != 0 || wait != 0 {
 			t.Fatalf("state %d, wait %d ms", state, wait)
 		}
 	}
@@ -61,7 +61,7 @@ func TestTheZeroRateIsNoLimit(t *testing.T) {
 // exhaust takes until no more goes.
 func exhaust(l limit, state uint32, now int64) (after uint32, taken int) {
 	for {
-		next, wait := l.take(state, now, 1)
+		next, wait := l.take(state, now, 0)
 		if wait > 0 {
 			return state, taken
 		}
@@ -82,7 +82,7 @@ func TestAClockThatStepsBlocksNobodyAndGivesOneBurst(t *testing.T) {
 			if taken > r.Burst+r.PerSecond/1_000 {
 				t.Errorf("%+v: a step of %d ms gives %d", r, step, taken)
 			}
-			if _, wait := l.take(after, now, 1); wait > window+1 {
+			if _, wait := l.take(after, now, 0); wait > window+1 {
 				t.Errorf("%+v: after a step of %d ms one waits for %d ms, the window is %d", r, step, wait, window)
 			}
 			if _, again := exhaust(l, after, now); again != 0 {
@@ -96,11 +96,11 @@ func TestAWaitIsExact(t *testing.T) {
 	for _, r := range someRates {
 		l := newLimit(r)
 		state, _ := exhaust(l, 0, testNow)
-		_, wait := l.take(state, testNow, 1)
-		if _, early := l.take(state, testNow+wait-1, 1); early == 0 {
+		_, wait := l.take(state, testNow, 0)
+		if _, early := l.take(state, testNow+wait-1, 0); early == 0 {
 			t.Errorf("%+v: told to wait %d ms, and a millisecond less would have done", r, wait)
 		}
-		if _, late := l.take(state, testNow+wait, 1); late != 0 {
+		if _, late := l.take(state, testNow+wait, 0); late != 0 {
 			t.Errorf("%+v: told to wait %d ms, and then %d more", r, wait, late)
 		}
 		n := int64(min(r.Burst, 64))
@@ -115,7 +115,7 @@ func TestAPartOfOneCostsLess(t *testing.T) {
 	l := newLimit(Rate{PerSecond: 200, Burst: 10})
 	state, taken := uint32(0), 0
 	for wait := int64(0); wait == 0; {
-		if state, wait = l.take(state, testNow, 16); wait == 0 {
+		if state, wait = l.take(state, testNow, 4); wait == 0 {
 			taken++
 		}
 	}
@@ -128,7 +128,7 @@ func TestARateThatTakesWeeksToEarnIsCutDown(t *testing.T) {
 	l := newLimit(Rate{PerSecond: 1, Burst: 10_000_000})
 	state := uint32(0)
 	for range 1_000_000 {
-		next, wait := l.take(state, testNow, 1)
+		next, wait := l.take(state, testNow, 0)
 		if wait != 0 {
 			t.Fatalf("wait of %d ms below a million at once", wait)
 		}
@@ -175,7 +175,7 @@ func TestALimitAgreesWithATokenBucket(t *testing.T) {
 			if r.IntN(2_000) == 0 {
 				now += r.Int64N(20_000)
 			}
-			next, wait := l.take(state, now, 1)
+			next, wait := l.take(state, now, 0)
 			state = next
 			if wait == 0 {
 				got++
@@ -199,7 +199,7 @@ func TestAnOldStateNeverBlocksForLongerThanTheWindow(t *testing.T) {
 		short := 0
 		for range 20_000 {
 			now := testNow + r.Int64N(1<<40)
-			_, wait := l.take(r.Uint32(), now, 1)
+			_, wait := l.take(r.Uint32(), now, 0)
 			if wait > window {
 				t.Fatalf("%+v: a wait of %d ms, the window is %d", rate, wait, window)
 			}
@@ -220,7 +220,7 @@ func BenchmarkLimit(b *testing.B) {
 			b.ReportAllocs()
 			for b.Loop() {
 				now += 10
-				state, _ = l.take(state, now, 1)
+				state, _ = l.take(state, now, 0)
 			}
 		})
 	}

@@ -10,7 +10,7 @@ func (s *session) openFrame(now int64, ev *event, w *world, out *effects) {
 		return
 	}
 	before := s.controls
-	if s.overControls(now, 1, w, out) {
+	if s.overControls(now, 0, w, out) {
 		return
 	}
 	if s.takeFrame(now, ev, w, out); out.leave {
