@@ -32,8 +32,7 @@ func catchUp(t *testing.T, c *Client) uint64 {
 }
 
 func TestCaughtUpComesBehindEverythingThatWaited(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0), WithInbox())
 		id := send(t, c, "to be rejected")
 		p.expectSend(id)
@@ -68,8 +67,7 @@ func TestCaughtUpComesBehindEverythingThatWaited(t *testing.T) {
 }
 
 func TestCatchUpWaitsForAck(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))
 		p.deliver(1, testPeer, 1, "m")
 		m := wantText(t, c, "m")
@@ -86,8 +84,7 @@ func TestCatchUpWaitsForAck(t *testing.T) {
 }
 
 func TestCatchUpIsAskedAgainOnTheNextConnectionAndOneAnswerMayBeForMany(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))
 		catchUp(t, c)
 		p.expectPing()
@@ -110,8 +107,7 @@ func TestCatchUpIsAskedAgainOnTheNextConnectionAndOneAnswerMayBeForMany(t *testi
 }
 
 func TestAKeepalivesPongIsNoAnswerToCatchUp(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))
 		p.expectPing() // of the keepalive
 		catchUp(t, c)
@@ -125,8 +121,7 @@ func TestAKeepalivesPongIsNoAnswerToCatchUp(t *testing.T) {
 }
 
 func TestAServerThatDoesNotAnswerACatchUpIsLeft(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))
 		catchUp(t, c)
 		p.expectPing()
@@ -139,8 +134,7 @@ func TestAServerThatDoesNotAnswerACatchUpIsLeft(t *testing.T) {
 }
 
 func TestWhatTheHelloDidNotSayIsAcknowledgedWhenItHasComeAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))
 		p.deliver(1, testPeer, 1, "m")
 		m := wantText(t, c, "m")

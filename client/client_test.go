@@ -15,8 +15,7 @@ import (
 )
 
 func TestANewDeviceRegistersAndLaterResumes(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		state := NewMemoryState()
 		c, p, h := f.connect(welcome(0), WithState(state), WithDevice(3))
 		if h.User != testUser || h.Device != 3 || h.Gen != 0 || h.Incarnation != 0 || h.DownSeq == 0 || h.Ticked != 0 || h.Version != codec.Version {
@@ -45,8 +44,7 @@ func TestANewDeviceRegistersAndLaterResumes(t *testing.T) {
 }
 
 func TestWhatLiesAboveUpHighIsSentAgainInOrder(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))
 		for i := uint64(1); i <= 5; i++ {
 			send(t, c, fmt.Sprint("m", i))
@@ -74,8 +72,7 @@ func TestWhatLiesAboveUpHighIsSentAgainInOrder(t *testing.T) {
 }
 
 func TestAConnectionThatDiesInTheMiddleOfAFrameLosesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))
 		p.deliver(1, testPeer, 1, "one")
 		m1 := want[Message](t, c)
@@ -102,8 +99,7 @@ func TestAConnectionThatDiesInTheMiddleOfAFrameLosesNothing(t *testing.T) {
 }
 
 func TestAMessageNobodyAcknowledgedComesAgainInTheNextRun(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		state := NewMemoryState()
 		c, p, _ := f.connect(welcome(0), WithState(state))
 		p.deliver(1, testPeer, 1, "kept")
@@ -128,8 +124,7 @@ func TestAMessageNobodyAcknowledgedComesAgainInTheNextRun(t *testing.T) {
 }
 
 func TestDuplicatesAreDroppedAndSettled(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))
 		p.deliver(1, testPeer, 10, "a")
 		m := want[Message](t, c)
@@ -161,8 +156,7 @@ func TestDuplicatesAreDroppedAndSettled(t *testing.T) {
 }
 
 func TestAcksAreCumulativeAndNeverCoverWhatIsNotKept(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))
 		send(t, c, "x")
 		p.expectSend(1)
@@ -207,8 +201,7 @@ func TestCodesThatSayDoNotReturnEndTheClientWithATypedError(t *testing.T) {
 		{"a code of a later server", 95, &ServerError{Code: 95}},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f := newFake(t)
+			overBoth(t, func(t *testing.T, f *fake) {
 				c, p, _ := f.connect(welcome(0))
 				p.refuse(tc.code, 0, 0)
 				p.close()
@@ -232,11 +225,10 @@ func TestCodesThatSayDoNotReturnEndTheClientWithATypedError(t *testing.T) {
 }
 
 func TestDialReturnsTheServersRefusal(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		done := make(chan error)
 		go func() {
-			_, err := Dial(t.Context(), "fake", WithUser(testUser), WithPlaintext(), WithDialer(f.dial))
+			_, err := Dial(t.Context(), "fake", WithUser(testUser), f.transport(), WithDialer(f.dial))
 			done <- err
 		}()
 		p := f.accept()
@@ -250,8 +242,7 @@ func TestDialReturnsTheServersRefusal(t *testing.T) {
 }
 
 func TestDialGivesUpWithItsContext(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
 		defer cancel()
 		go func() {
@@ -260,7 +251,7 @@ func TestDialGivesUpWithItsContext(t *testing.T) {
 			_, _ = io.Copy(io.Discard, p.conn)
 		}()
 		start := time.Now()
-		_, err := Dial(ctx, "fake", WithUser(testUser), WithPlaintext(), WithDialer(f.dial))
+		_, err := Dial(ctx, "fake", WithUser(testUser), f.transport(), WithDialer(f.dial))
 		if !errors.Is(err, context.DeadlineExceeded) || time.Since(start) != 3*time.Second {
 			t.Errorf("Dial after %v: %v", time.Since(start), err)
 		}
@@ -279,8 +270,7 @@ func TestTheClientComesBackNotBeforeRetryAfter(t *testing.T) {
 		}, ErrDraining},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f := newFake(t)
+			overBoth(t, func(t *testing.T, f *fake) {
 				c, p, _ := f.connect(welcome(0))
 				left := time.Now()
 				tc.leave(p)
@@ -303,8 +293,7 @@ func TestTheClientComesBackNotBeforeRetryAfter(t *testing.T) {
 }
 
 func TestAClientThatWasSentAwayStillReadsItsTicks(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))
 		send(t, c, "a")
 		p.expectSend(1)
@@ -334,10 +323,9 @@ func TestAClientThatWasSentAwayStillReadsItsTicks(t *testing.T) {
 }
 
 func TestFailedAttemptsBackOffUntilTheServerIsThere(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		f.down.Store(true)
-		c, err := Dial(t.Context(), "fake", WithUser(testUser), WithPlaintext(), WithDialer(f.dial), WithOfflineStart(), WithBackoff(time.Second, 8*time.Second))
+		c, err := Dial(t.Context(), "fake", WithUser(testUser), f.transport(), WithDialer(f.dial), WithOfflineStart(), WithBackoff(time.Second, 8*time.Second))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -362,8 +350,7 @@ func TestFailedAttemptsBackOffUntilTheServerIsThere(t *testing.T) {
 }
 
 func TestWithoutReconnectTheFirstLostConnectionEndsTheClient(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0), WithoutReconnect())
 		p.close()
 		if d := want[Disconnected](t, c); d.RetryIn != 0 || !errors.Is(d.Err, io.EOF) {
@@ -377,8 +364,7 @@ func TestWithoutReconnectTheFirstLostConnectionEndsTheClient(t *testing.T) {
 }
 
 func TestAServerThatLostItsDataIsToldEverythingAgain(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))
 		for i := uint64(1); i <= 3; i++ {
 			send(t, c, fmt.Sprint("m", i))
@@ -444,8 +430,7 @@ func TestAtMostTheWindowIsInFlight(t *testing.T) {
 		{"one message larger than the window goes alone", 64, 5, 1},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f := newFake(t)
+			overBoth(t, func(t *testing.T, f *fake) {
 				s := welcome(0)
 				s.WindowEntries, s.WindowBytes = uint16(tc.entries), uint32(tc.bytes)
 				c, p, _ := f.connect(s)
@@ -469,8 +454,7 @@ func TestAtMostTheWindowIsInFlight(t *testing.T) {
 }
 
 func TestATemporaryRefusalIsSentAgainFromThatNumberAfterRetryAfter(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))
 		for i := uint64(1); i <= 4; i++ {
 			send(t, c, "m")
@@ -502,8 +486,7 @@ func TestATemporaryRefusalIsSentAgainFromThatNumberAfterRetryAfter(t *testing.T)
 }
 
 func TestARejectedMessageIsReportedOnceAndKeepsItsNumber(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))
 		for i := uint64(1); i <= 3; i++ {
 			send(t, c, "m")
@@ -539,8 +522,7 @@ func TestARejectedMessageIsReportedOnceAndKeepsItsNumber(t *testing.T) {
 }
 
 func TestTicksComeAsEventsAndAreRememberedAcrossRuns(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		state := NewMemoryState()
 		c, p, _ := f.connect(welcome(0), WithState(state))
 		for i := uint64(1); i <= 3; i++ {
@@ -577,8 +559,7 @@ func TestTicksComeAsEventsAndAreRememberedAcrossRuns(t *testing.T) {
 }
 
 func TestAnApplicationThatDoesNotReadStopsTheSocketAndLosesNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		s := welcome(0)
 		s.KeepaliveSec = 10
 		c, p, _ := f.connect(s, WithEventBuffer(4))
@@ -612,8 +593,7 @@ func TestAnApplicationThatDoesNotReadStopsTheSocketAndLosesNothing(t *testing.T)
 }
 
 func TestKeepaliveAndSilence(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		s := welcome(0)
 		s.KeepaliveSec = 30
 		c, p, _ := f.connect(s)
@@ -647,8 +627,7 @@ func TestKeepaliveAndSilence(t *testing.T) {
 }
 
 func TestLongPayloadsTravelCompressed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))
 		text := strings.Repeat("all work and no play ", 50)
 		send(t, c, text)
@@ -674,8 +653,7 @@ func TestLongPayloadsTravelCompressed(t *testing.T) {
 }
 
 func TestPresenceIsAskedAgainAfterAReconnectAndTypingIsNot(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))
 		users := make([]uint64, 100)
 		for i := range users {
@@ -736,8 +714,7 @@ func expectSubscribe(t *testing.T, p *peer, op uint8, n int) {
 }
 
 func TestReadReceiptsOfNeighboursShareOneNumber(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		s := welcome(0)
 		s.WindowEntries = 1
 		c, p, _ := f.connect(s)
@@ -785,8 +762,7 @@ func TestReadReceiptsOfNeighboursShareOneNumber(t *testing.T) {
 }
 
 func TestAStateOlderThanTheServersMarkEndsTheClient(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))
 		send(t, c, "a")
 		p.expectSend(1)
@@ -816,8 +792,7 @@ func TestAServerThatBreaksTheProtocolIsLeft(t *testing.T) {
 		"a second SUCCESS":               frame(codec.AppendSuccess(nil, &codec.Success{Gen: 1})),
 	} {
 		t.Run(name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				f := newFake(t)
+			overBoth(t, func(t *testing.T, f *fake) {
 				c, p, _ := f.connect(welcome(0))
 				p.write([]byte{2, 0xF0, 0}, nil) // an unknown kind above 0x7F is skipped
 				p.write(b, nil)
@@ -831,8 +806,7 @@ func TestAServerThatBreaksTheProtocolIsLeft(t *testing.T) {
 }
 
 func TestCloseTellsWhatWasAcknowledged(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		state := NewMemoryState()
 		c, p, _ := f.connect(welcome(0), WithState(state))
 		p.deliver(1, testPeer, 1, "m")
@@ -865,8 +839,7 @@ func TestCloseTellsWhatWasAcknowledged(t *testing.T) {
 
 func TestCloseEndsAClientInEveryState(t *testing.T) {
 	t.Run("while the application does not read", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			f := newFake(t)
+		overBoth(t, func(t *testing.T, f *fake) {
 			c, p, _ := f.connect(welcome(0), WithEventBuffer(1))
 			p.deliver(1, testPeer, 1, "m")
 			p.deliver(2, testPeer, 2, "m")
@@ -875,8 +848,7 @@ func TestCloseEndsAClientInEveryState(t *testing.T) {
 		})
 	})
 	t.Run("while the server does not read", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			f := newFake(t)
+		overBoth(t, func(t *testing.T, f *fake) {
 			c, _, _ := f.connect(welcome(0))
 			send(t, c, "nobody takes it")
 			synctest.Wait()
@@ -888,8 +860,7 @@ func TestCloseEndsAClientInEveryState(t *testing.T) {
 		})
 	})
 	t.Run("while it waits to reconnect", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			f := newFake(t)
+		overBoth(t, func(t *testing.T, f *fake) {
 			c, p, _ := f.connect(welcome(0))
 			f.down.Store(true)
 			p.close()
@@ -898,8 +869,7 @@ func TestCloseEndsAClientInEveryState(t *testing.T) {
 		})
 	})
 	t.Run("while it logs in", func(t *testing.T) {
-		synctest.Test(t, func(t *testing.T) {
-			f := newFake(t)
+		overBoth(t, func(t *testing.T, f *fake) {
 			c, p, _ := f.connect(welcome(0))
 			p.close()
 			want[Disconnected](t, c)
@@ -911,8 +881,7 @@ func TestCloseEndsAClientInEveryState(t *testing.T) {
 }
 
 func TestFlushWaitsForTheLastTick(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))
 		send(t, c, "a")
 		send(t, c, "b")
@@ -941,10 +910,9 @@ func TestFlushWaitsForTheLastTick(t *testing.T) {
 }
 
 func TestWhatCannotBeSentIsRefusedAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		f.down.Store(true)
-		c, err := Dial(t.Context(), "fake", WithUser(testUser), WithPlaintext(), WithDialer(f.dial), WithOfflineStart(), WithEventBuffer(EventBufferMax+1))
+		c, err := Dial(t.Context(), "fake", WithUser(testUser), f.transport(), WithDialer(f.dial), WithOfflineStart(), WithEventBuffer(EventBufferMax+1))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -18,6 +18,7 @@ type fake struct {
 	t     *testing.T
 	conns chan net.Conn
 	down  atomic.Bool
+	vault *vault // nil: the plain transport
 }
 
 func newFake(t *testing.T) *fake { return &fake{t: t, conns: make(chan net.Conn)} }
@@ -42,13 +43,30 @@ type peer struct {
 	t    *testing.T
 	conn net.Conn
 	in   *frameReader
+	hands
 }
 
+// accept takes the next connection and, on the encrypted transport, shakes hands.
 func (f *fake) accept() *peer {
+	f.t.Helper()
+	conn := f.raw()
+	if f.vault == nil {
+		return &peer{t: f.t, conn: conn, in: &frameReader{conn: conn}}
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(time.Hour))
+	rc, h, err := f.vault.shake(conn)
+	if err != nil {
+		f.t.Fatalf("handshake, after flights %v: %v", h.flights, err)
+	}
+	return &peer{t: f.t, conn: rc, in: &frameReader{conn: rc}, hands: h}
+}
+
+// raw takes the next connection as it is.
+func (f *fake) raw() net.Conn {
 	f.t.Helper()
 	select {
 	case conn := <-f.conns:
-		return &peer{t: f.t, conn: conn, in: &frameReader{conn: conn}}
+		return conn
 	case <-time.After(2 * time.Hour):
 		f.t.Fatal("the client did not connect")
 		return nil
@@ -201,7 +219,7 @@ func (f *fake) connect(s codec.Success, opts ...Option) (*Client, *peer, codec.H
 		err error
 	}
 	done := make(chan result, 1)
-	opts = append([]Option{WithUser(testUser), WithPlaintext(), WithDialer(f.dial)}, opts...)
+	opts = append([]Option{WithUser(testUser), f.transport(), WithDialer(f.dial)}, opts...)
 	go func() {
 		c, err := Dial(f.t.Context(), "fake", opts...)
 		done <- result{c, err}

@@ -36,7 +36,7 @@ func ack(t *testing.T, c *Client, m Message) {
 func (f *fake) later(state State, inbox []string, opts ...Option) (*Client, *peer, codec.Hello, []Message) {
 	f.t.Helper()
 	done := make(chan *Client, 1)
-	opts = append([]Option{WithUser(testUser), WithPlaintext(), WithDialer(f.dial), WithState(state)}, opts...)
+	opts = append([]Option{WithUser(testUser), f.transport(), WithDialer(f.dial), WithState(state)}, opts...)
 	go func() {
 		c, err := Dial(f.t.Context(), "fake", opts...)
 		if err != nil {
@@ -59,9 +59,8 @@ func (f *fake) later(state State, inbox []string, opts ...Option) (*Client, *pee
 func TestWhatNobodyTookIsKeptAndALaterClientHandsItOutFirst(t *testing.T) {
 	for name, open := range states(t) {
 		t.Run(name, func(t *testing.T) {
-			state := open(t)
-			synctest.Test(t, func(t *testing.T) {
-				f := newFake(t)
+			overBoth(t, func(t *testing.T, f *fake) {
+				state := open(t)
 				c, p, _ := f.connect(welcome(0), WithState(state), WithInbox())
 				long := string(bytes.Repeat([]byte("long "), 100))
 				packed, kind := packPayload([]byte(long))
@@ -116,8 +115,7 @@ func states(t *testing.T) map[string]func(t *testing.T) State {
 }
 
 func TestAFullInboxHasMessagesWaitForAck(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		state := NewMemoryState()
 		c, p, _ := f.connect(welcome(0), WithState(state), withInboxOf(2))
 		var got []Message
@@ -174,8 +172,7 @@ func TestAnInboxIsBoundedInEntriesAndBytes(t *testing.T) {
 }
 
 func TestWhatIsInTheInboxIsReadAndRecognisedLikeAnyMessage(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		state := NewMemoryState()
 		c, p, _ := f.connect(welcome(0), WithState(state), WithInbox())
 		for i := uint64(1); i <= 3; i++ {
@@ -185,7 +182,7 @@ func TestWhatIsInTheInboxIsReadAndRecognisedLikeAnyMessage(t *testing.T) {
 		closeClient(t, c)
 
 		f.down.Store(true)
-		c, err := Dial(t.Context(), "fake", WithUser(testUser), WithPlaintext(), WithDialer(f.dial), WithState(state), WithOfflineStart())
+		c, err := Dial(t.Context(), "fake", WithUser(testUser), f.transport(), WithDialer(f.dial), WithState(state), WithOfflineStart())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -220,8 +217,7 @@ func TestWhatIsInTheInboxIsReadAndRecognisedLikeAnyMessage(t *testing.T) {
 }
 
 func TestTheInboxIsWrittenBeforeTheServerHearsOfIt(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		f := newFake(t)
+	overBoth(t, func(t *testing.T, f *fake) {
 		g := &gate{State: NewMemoryState()}
 		c, p, _ := f.connect(welcome(0), WithState(g), WithInbox())
 		g.enter, g.leave = make(chan struct{}), make(chan struct{})

@@ -1,6 +1,7 @@
 package client
 
 import (
+	crand "crypto/rand"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"trunkline/codec"
+	"trunkline/codec/secure"
 )
 
 // The model: a server that keeps the delivery rules and has every kind of bad luck, a client whose process ends and is
@@ -42,6 +44,8 @@ type modelServer struct {
 	written     int // ids given out by the peer
 	token       uint64
 	epoch       uint32
+	vault       *vault // nil: the plain transport
+	resumes     int    // connections that came with a ticket at once
 	done        bool
 }
 
@@ -51,6 +55,19 @@ type modelEntry struct{ seq, id, cseq uint64 }
 // connection plays one connection to its end, which bad luck chooses.
 func (s *modelServer) connection(conn net.Conn) {
 	defer func() { _ = conn.Close() }()
+	if s.vault != nil {
+		if s.luck(30) {
+			return // not even an answer to the first flight
+		}
+		rc, h, err := s.vault.shake(conn)
+		if err != nil {
+			return
+		}
+		if h.device == (secure.PublicKey{}) {
+			s.resumes++
+		}
+		conn = rc
+	}
 	in := &frameReader{conn: conn}
 	f, err := in.next(func() {})
 	if err != nil {
@@ -67,6 +84,7 @@ func (s *modelServer) connection(conn net.Conn) {
 	if err != nil {
 		s.t.Errorf("SUCCESS: %v", err)
 	}
+	out = s.ticket(out)
 	for {
 		out = s.push(out)
 		if s.luck(40) {
@@ -82,6 +100,26 @@ func (s *modelServer) connection(conn net.Conn) {
 		}
 		out = s.frame(out[:0], f)
 	}
+}
+
+// ticket adds a ticket, now and then, and has the keys of those before forgotten, now and then. Some do not last.
+func (s *modelServer) ticket(out []byte) []byte {
+	if s.vault == nil || s.luck(4) {
+		return out
+	}
+	for s.luck(6) {
+		if err := s.vault.tickets.Rotate(0, crand.Reader); err != nil {
+			s.t.Errorf("rotate: %v", err)
+		}
+	}
+	if s.luck(20) {
+		s.vault.rotate(s.t)
+	}
+	b, err := s.vault.issue(s.gen, time.Duration(1+s.r.IntN(100))*time.Second)
+	if err != nil {
+		s.t.Errorf("TICKET: %v", err)
+	}
+	return append(out, b...)
 }
 
 func (s *modelServer) luck(oneIn int) bool { return !s.done && s.r.IntN(oneIn) == 0 }
@@ -270,16 +308,31 @@ func TestNothingIsLostAndNothingComesTwiceWhateverHappens(t *testing.T) {
 	for range 12 {
 		seed := rand.Uint64()
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { runModel(t, seed) })
+			synctest.Test(t, func(t *testing.T) { runModel(t, seed, newFake(t)) })
 		})
 	}
 }
 
-func runModel(t *testing.T, seed uint64) {
+// The same over the encrypted transport, where messages of the outbox go ahead with a ticket, tickets are refused, and the
+// server's key changes.
+func TestNothingIsLostAndNothingComesTwiceWithTickets(t *testing.T) {
+	for range 4 {
+		seed := rand.Uint64()
+		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				if s := runModel(t, seed, newSecureFake(t)); s.resumes == 0 {
+					t.Error("no connection came with a ticket")
+				}
+			})
+		})
+	}
+}
+
+func runModel(t *testing.T, seed uint64, f *fake) *modelServer {
 	r := rand.New(rand.NewPCG(seed, 2))
 	s := &modelServer{r: rand.New(rand.NewPCG(seed, 3)), t: t, incarnation: 1, taken: map[uint64]string{},
-		rejected: map[uint64]bool{}, fallen: map[uint64]bool{}}
-	f := newFake(t)
+		rejected: map[uint64]bool{}, fallen: map[uint64]bool{}, vault: f.vault}
+	transport := f.transport()
 	served := make(chan struct{})
 	stop := make(chan struct{})
 	go func() {
@@ -300,7 +353,7 @@ func runModel(t *testing.T, seed uint64) {
 			t.Fatalf("sent %d, kept %d after %d runs", app.sent, len(app.kept), run)
 		}
 		k := &killable{State: state}
-		opts := []Option{WithUser(testUser), WithPlaintext(), WithDialer(f.dial), WithState(k), WithOfflineStart(), WithEventBuffer(1 + r.IntN(20))}
+		opts := []Option{WithUser(testUser), transport, WithDialer(f.dial), WithState(k), WithOfflineStart(), WithEventBuffer(1 + r.IntN(20))}
 		app.begin(run, r.IntN(3) > 0)
 		if !app.shows || r.IntN(2) == 0 {
 			opts = append(opts, withInboxOf(r.IntN(12)))
@@ -325,6 +378,7 @@ func runModel(t *testing.T, seed uint64) {
 	close(stop)
 	<-served
 	app.check(s)
+	return s
 }
 
 type modelApp struct {

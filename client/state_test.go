@@ -192,7 +192,7 @@ func TestConcurrentSendsShareCommits(t *testing.T) {
 		f := newFake(t)
 		f.down.Store(true)
 		g := &gate{State: NewMemoryState(), enter: make(chan struct{}), leave: make(chan struct{})}
-		c, err := Dial(t.Context(), "fake", WithUser(testUser), WithPlaintext(), WithDialer(f.dial), WithOfflineStart(), WithState(g))
+		c, err := Dial(t.Context(), "fake", WithUser(testUser), f.transport(), WithDialer(f.dial), WithOfflineStart(), WithState(g))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -268,7 +268,7 @@ func TestTheGenerationIsKeptBeforeAnythingIsSentUnderIt(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)
 		state := NewMemoryState()
-		c, err := Dial(t.Context(), "fake", WithUser(testUser), WithPlaintext(), WithDialer(f.dial), WithOfflineStart(), WithState(state))
+		c, err := Dial(t.Context(), "fake", WithUser(testUser), f.transport(), WithDialer(f.dial), WithOfflineStart(), WithState(state))
 		if err != nil {
 			t.Fatal(err)
 		}
