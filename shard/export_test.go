@@ -28,9 +28,17 @@ func (s *Shard) CheckQuiet() error {
 		if m.inflight|m.done != 0 || m.held != 0 {
 			return fmt.Errorf("user %d: in flight %b, done %b, held %d", m.user, m.inflight, m.done, m.held)
 		}
+		if m.state == mailboxEarly {
+			return fmt.Errorf("user %d: a first flight that nobody confirmed", m.user)
+		}
 		if m.entries != 0 || m.notices != 0 || m.bytes != 0 || m.window != 0 || m.windowBytes != 0 {
 			return fmt.Errorf("user %d: %d messages, %d notices, %d bytes, window %d of %d bytes", m.user, m.entries,
 				m.notices, m.bytes, m.window, m.windowBytes)
+		}
+	}
+	if s.wheel.bucketMs > 0 {
+		if err := s.checkWheel(); err != nil {
+			return err
 		}
 	}
 	if q := s.cfg.Queue.Stats(); q.Entries != 0 || q.PayloadBytes != 0 {
@@ -71,4 +79,25 @@ func (s *Shard) CheckLists() (subs, watches int, err error) {
 		return 0, 0, fmt.Errorf("%d subscriptions in %d cells, %d watches in %d", subs, s.subs.Len(), watches, s.watches.Len())
 	}
 	return subs, watches, nil
+}
+
+// CheckAttached says whether every open session is the one that its mailbox listens to. Nothing may be on its way.
+func CheckAttached(shards []*Shard) error {
+	for _, s := range shards {
+		for slot := range s.slotsMax {
+			p := s.sessions.Peek(slot)
+			if p == nil || p.state != sessionOpen {
+				continue
+			}
+			home := shards[p.home]
+			i := home.find(p.user, p.device, 0)
+			if i == 0 {
+				return fmt.Errorf("user %d/%d is logged in and has no mailbox", p.user, p.device)
+			}
+			if m := home.mailboxes.At(i); m.conn != p.conn || m.state != mailboxOnline {
+				return fmt.Errorf("user %d/%d is logged in over %x, and its mailbox in state %d listens to %x", p.user, p.device, p.conn, m.state, m.conn)
+			}
+		}
+	}
+	return nil
 }

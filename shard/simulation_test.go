@@ -87,10 +87,13 @@ func simulate(t *testing.T, seed uint64) {
 	for _, c := range s.clients {
 		c.Connect()
 	}
-	for range s.turns() {
+	for turn := range s.turns() {
 		s.something()
 		s.w.Turn()
 		s.look()
+		if turn%30 == 0 {
+			s.checkAttached()
+		}
 	}
 	if proven {
 		s.thief.end(s)
@@ -143,6 +146,8 @@ func (s *simulation) happen(c *testkit.Client) {
 	case n < 53:
 		c.Compete()
 		s.overhear(c)
+	case n == 53:
+		s.attempt(c)
 	case n < 55:
 		c.Subscribe(peer, 1001, absentUser)
 	case n < 57:

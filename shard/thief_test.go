@@ -2,6 +2,7 @@ package shard_test
 
 import (
 	"trunkline/internal/testkit"
+	"trunkline/shard"
 )
 
 // thief listens to first flights and says them again, at any moment and after restarts. It can't read what is answered,
@@ -43,17 +44,29 @@ func (s *simulation) overhear(c *testkit.Client) {
 	if s.thief == nil {
 		return
 	}
-	f, ok := c.Flight()
-	if !ok {
+	if f, ok := c.Flight(); ok {
+		s.thief.note(s, f)
+		if s.chance(4) {
+			c.Crash()
+		}
+	}
+}
+
+// attempt has a client try another connection, which the thief takes away, and stay with the one that it has.
+func (s *simulation) attempt(c *testkit.Client) {
+	if s.thief == nil || !c.Online() {
 		return
 	}
-	if len(s.thief.flights) < flightsMax {
-		s.thief.flights = append(s.thief.flights, f)
-	} else {
-		s.thief.flights[3+s.w.Random.IntN(flightsMax-3)] = f
+	if f, ok := c.Attempt(); ok {
+		s.thief.note(s, f)
 	}
-	if s.chance(4) {
-		c.Crash()
+}
+
+func (th *thief) note(s *simulation, f testkit.Flight) {
+	if len(th.flights) < flightsMax {
+		th.flights = append(th.flights, f)
+	} else {
+		th.flights[3+s.w.Random.IntN(flightsMax-3)] = f
 	}
 }
 
@@ -79,4 +92,16 @@ func (th *thief) act(s *simulation) {
 // end gives up. The absent user comes back and takes part in the last look.
 func (th *thief) end(s *simulation) {
 	s.clients = append(s.clients, th.absent)
+}
+
+// checkAttached lets everything arrive: then nobody may be logged in whom no mailbox hears.
+func (s *simulation) checkAttached() {
+	s.w.Run()
+	shards := make([]*shard.Shard, len(s.w.Loops))
+	for i, l := range s.w.Loops {
+		shards[i] = l.Shard
+	}
+	if err := shard.CheckAttached(shards); err != nil {
+		s.t.Fatal(err)
+	}
 }

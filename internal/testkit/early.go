@@ -73,6 +73,17 @@ func (c *Client) Confirm() {
 	}
 }
 
+// Attempt makes another connection that never arrives, while the one that is there goes on: what a listener has of it.
+func (c *Client) Attempt() (f Flight, ok bool) {
+	conn, loggedIn, earlyUpTo := c.conn, c.loggedIn, c.earlyUpTo
+	c.loggedIn = false
+	c.hello()
+	f, ok = c.Flight()
+	c.conn.Drop()
+	c.conn, c.loggedIn, c.earlyUpTo = conn, loggedIn, earlyUpTo
+	return f, ok
+}
+
 // Flight is the first flight of the client's connection, if it has early data.
 func (c *Client) Flight() (f Flight, ok bool) {
 	if c.conn == nil || c.conn.identity == nil || !c.conn.identity.Early {
