@@ -225,20 +225,6 @@ func TestHelpAndVersion(t *testing.T) {
 	}
 }
 
-func TestTheBannerSaysWhereHowManyHowSafeAndWhatNext(t *testing.T) {
-	s := serve(t, "--max-connections", "123")
-	for _, want := range []string{
-		"chat    127.0.0.1:", "admin   http://127.0.0.1:", "limits  123 connections; the descriptor limit is ", " and allows ",
-		"WARNING: --transport=plain is not encrypted and --registration=open lets anybody log in as anybody",
-		"trunkline chat --user 1001 --to 1002 --server " + s.addr, "trunkline chat --user 1002 --to 1001 --server " + s.addr,
-		"lost when this process ends",
-	} {
-		if !strings.Contains(s.out.String(), want) {
-			t.Errorf("the banner lacks %q:\n%s", want, s.out)
-		}
-	}
-}
-
 func TestAPortInUseIsOneLineAndExitStatus1(t *testing.T) {
 	s := serve(t)
 	for _, args := range [][]string{
@@ -328,16 +314,6 @@ func TestStatusOfNobodyIsOneLineAndExitStatus1(t *testing.T) {
 	r = runBinary(t, "status", "--admin", s.addr) // the chat port does not speak HTTP
 	if r.code != exitFailed || strings.Count(r.stderr, "\n") != 1 || !strings.Contains(r.stderr, s.addr+" does not answer like") {
 		t.Errorf("%+v", r)
-	}
-}
-
-func TestTheBannerCallsTheProgramAsItWasCalled(t *testing.T) {
-	for arg0, want := range map[string]string{
-		"bin/trunkline": "bin/trunkline", "trunkline": "trunkline", "": "trunkline", "/my tools/trunkline": `"/my tools/trunkline"`,
-	} {
-		if got := called(arg0); got != want {
-			t.Errorf("called as %q: got %s, want %s", arg0, got, want)
-		}
 	}
 }
 

@@ -109,36 +109,6 @@ func newLogger(cfg server.Config, w io.Writer) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, opts))
 }
 
-// printBanner says what runs, within what limits, how safe that is, and what to try next.
-func printBanner(w io.Writer, srv *server.Server) {
-	cfg, limits := srv.Config(), srv.Limits()
-	addr := srv.Addr().String()
-	fmt.Fprintf(w, "trunkline %s on %s/%s, %s\n\n", server.Version(), runtime.GOOS, runtime.GOARCH, count(cfg.Loops, "loop"))
-	fmt.Fprintf(w, "  chat    %s\n", addr)
-	if admin := srv.AdminAddr(); admin != nil {
-		fmt.Fprintf(w, "  admin   http://%s/status, /metrics, /healthz, /debug/pprof/\n", admin)
-	}
-	fmt.Fprintf(w, "  limits  %s; the descriptor limit is %d%s and allows %d\n", count(limits.Connections, "connection"),
-		limits.Descriptors, raisedFrom(limits), srv.ConnectionsAllowed())
-	fmt.Fprintf(w, "          %d entries or %s for one device, %s for all, %s\n", limits.MailboxEntries,
-		server.Bytes(limits.MailboxBytes), server.Bytes(limits.StoreBytes), count(limits.Users, "user"))
-	if cfg.Data == "" {
-		fmt.Fprint(w, "  data    none kept (--data DIR keeps hash seed and keys)\n")
-	} else {
-		fmt.Fprintf(w, "  data    %s\n", cfg.Data)
-	}
-	fmt.Fprint(w, "          messages wait in memory: what clients have not fetched is lost when this process ends\n\n")
-	fmt.Fprint(w, "  WARNING: --transport=plain is not encrypted and --registration=open lets anybody log in as anybody.\n"+
-		"           For trials and trusted networks only.\n\n")
-	flag := ""
-	if addr != server.ListenDefault {
-		flag = " --server " + dialable(addr)
-	}
-	name := called(os.Args[0])
-	fmt.Fprintf(w, "Try it, in two other terminals:\n  %s chat --user 1001 --to 1002%s\n  %s chat --user 1002 --to 1001%s\n", name, flag, name, flag)
-	fmt.Fprint(w, "Ctrl-C drains and ends.\n\n")
-}
-
 // called is the program as it was called, for a shell: after a build it is not in PATH, and a bare name would not be found.
 func called(arg0 string) string {
 	if arg0 == "" {
