@@ -54,10 +54,14 @@ func (s *Shard) armWheel(index uint32, m *mailbox, ms int64) {
 // cull works off the buckets that are due, at most cullsMax mailboxes a turn.
 func (s *Shard) cull(now int64) {
 	w := &s.wheel
-	if w.bucketMs == 0 || s.mailboxes.Len() == 0 {
+	if w.bucketMs == 0 {
 		return
 	}
 	w.present = now / w.bucketMs
+	if s.mailboxes.Len() == 0 {
+		w.cursor = w.present
+		return
+	}
 	w.cursor = max(w.cursor, w.present-wheelBuckets) // once round is enough
 	left := cullsMax
 	for ; w.cursor < w.present; w.cursor++ {
