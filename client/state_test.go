@@ -68,6 +68,17 @@ func randomChange(r *rand.Rand, m *Marks, received *uint64) *Change {
 	if m.NextCseq > 20 {
 		c.SentGone = m.NextCseq - 20
 	}
+	if r.IntN(5) == 0 {
+		c.Identity = &Identity{Ticket: Ticket{Expires: int64(r.Uint32())}}
+		for _, field := range [][]byte{
+			c.Identity.Key[:], c.Identity.SignSeed[:], c.Identity.Server.Static[:], c.Identity.Server.Operator[:],
+			c.Identity.Ticket.Sealed[:], c.Identity.Ticket.PSK[:],
+		} {
+			for i := range field {
+				field[i] = byte(r.Uint32())
+			}
+		}
+	}
 	c.Marks = *m
 	return c
 }
