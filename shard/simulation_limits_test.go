@@ -24,7 +24,7 @@ func (s *simulation) asleep() bool { return s.sleepy && !s.chance(8) }
 // turns are enough for each client to go and come back some ten times.
 func (s *simulation) turns() int {
 	if s.sleepy {
-		return 4 * simulatedTurns
+		return 2 * simulatedTurns
 	}
 	return simulatedTurns
 }

@@ -13,7 +13,7 @@ import (
 
 // scriptCommands are what a scenario can do. Users are named by the script; C is the name of a connection.
 //
-//	world K=V...                 loops, seed, place, and limits of shard.Config; first, or the defaults hold
+//	world K=V...                 loops, seed, place, and limits of shard.Config (rates as 100/1000); first, or the defaults hold
 //	user NAME LOOP [N]           the N-th user whose home is that loop
 //	connect C                    a new connection
 //	identify C USER [K=V...]     what the transport proves of it: dev, gen, and early=1 for a first flight that may be a replay
@@ -68,6 +68,12 @@ func (s *script) number(text string) uint64 {
 	return n
 }
 
+// rate reads PER_SECOND/BURST.
+func (s *script) rate(text string) shard.Rate {
+	per, burst, _ := strings.Cut(text, "/")
+	return shard.Rate{PerSecond: int(s.number(per)), Burst: int(s.number(burst))}
+}
+
 func (s *script) named(text string) uint64 {
 	if id, ok := s.users[text]; ok {
 		return id
@@ -105,6 +111,13 @@ func (s *script) world(args []string) []string {
 		"subscriptions": func(c *shard.Config, n int64) { c.SubscriptionsMax = int(n) },
 		"proven":        func(c *shard.Config, n int64) { c.Proven = n != 0 },
 		"open":          func(c *shard.Config, n int64) { c.Open = n != 0 },
+		"sessions":      func(c *shard.Config, n int64) { c.UserSessionsMax = int(n) },
+		"idle":          func(c *shard.Config, n int64) { c.MailboxIdleMs = n },
+	}
+	rates := map[string]func(c *shard.Config, r shard.Rate){
+		"messages":      func(c *shard.Config, r shard.Rate) { c.Messages = r },
+		"controls":      func(c *shard.Config, r shard.Rate) { c.Controls = r },
+		"conversations": func(c *shard.Config, r shard.Rate) { c.Conversations = r },
 	}
 	for k, v := range named {
 		switch k {
@@ -117,7 +130,7 @@ func (s *script) world(args []string) []string {
 		case "outbound":
 			s.options.OutboundBytesMax = int(s.number(v))
 		default:
-			if fields[k] == nil {
+			if fields[k] == nil && rates[k] == nil {
 				s.t.Fatalf("world knows no %q", k)
 			}
 		}
@@ -126,6 +139,9 @@ func (s *script) world(args []string) []string {
 		for k, v := range named {
 			if f := fields[k]; f != nil {
 				f(c, int64(s.number(v)))
+			}
+			if f := rates[k]; f != nil {
+				f(c, s.rate(v))
 			}
 		}
 	}
@@ -403,6 +419,12 @@ func (s *script) stats([]string) (said []string) {
 	add("unexpected", st.Unexpected)
 	add("panics", st.Panics)
 	add("lost", st.MessagesLost)
+	add("rateLimited", st.RateLimited)
+	add("conversations", st.Conversations)
+	add("notConversing", st.NotConversing)
+	add("throttled", st.Throttled)
+	add("sessionLimited", st.SessionLimited)
+	add("culled", st.Culled)
 	for code, n := range st.Rejections {
 		add(fmt.Sprintf("rejected %v", codec.ErrorCode(code)), n)
 	}
