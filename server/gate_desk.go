@@ -19,7 +19,8 @@ type handshakeDesk struct {
 
 	tokens  time.Duration // of handshake time that may be used now; may be below zero by one handshake
 	at      time.Time     // when tokens were counted
-	costNs  int64         // of a handshake, moving average
+	costNs  int64         // of a handshake, moving average; a guess until the first is done
+	done    bool          // the first is done
 	used    time.Duration // in this turn
 	waiting []netpoll.ConnID
 	head    int
@@ -93,10 +94,14 @@ func (d *handshakeDesk) begin() time.Time { return d.now() }
 
 func (d *handshakeDesk) end(began time.Time, resume bool) (took time.Duration) {
 	took = d.now().Sub(began)
+	if !d.done {
+		d.done, d.costNs = true, max(took.Nanoseconds(), 1)
+	}
+	// One that was interrupted says little about the next: it counts for four times the average at most.
+	took = min(took, time.Duration(4*d.costNs))
+	d.costNs += (took.Nanoseconds() - d.costNs) / 16
 	d.used += took
 	d.tokens -= took
-	// One that was interrupted says little about the next: it counts for four times the average at most.
-	d.costNs += (min(took.Nanoseconds(), 4*d.costNs) - d.costNs) / 16
 	d.capacity.note(d.loop, resume, took)
 	return took
 }
