@@ -80,6 +80,7 @@ type collector struct {
 	closes      *prometheus.Desc
 	admission   admissionMetrics
 	accounts    accountMetrics
+	returns     returnMetrics
 	connections *prometheus.Desc
 	descriptors *prometheus.Desc
 	draining    *prometheus.Desc
@@ -90,11 +91,12 @@ type collector struct {
 func newCollector(s *Server) *collector {
 	c := &collector{
 		server:      s,
-		loop:        slices.Concat(netMetrics(), shardMetrics(), gateMetrics()),
+		loop:        slices.Concat(netMetrics(), shardMetrics(), limitedMetrics(), gateMetrics()),
 		rejections:  prometheus.NewDesc("trunkline_rejections_total", "Messages rejected for good, by code.", []string{"code"}, nil),
 		closes:      prometheus.NewDesc("trunkline_session_closes_total", "Sessions closed by the server, by code.", []string{"code"}, nil),
 		admission:   newAdmissionMetrics(),
 		accounts:    newAccountMetrics(),
+		returns:     newReturnMetrics(),
 		connections: prometheus.NewDesc("trunkline_connections_limit", "Connections allowed.", nil, nil),
 		descriptors: prometheus.NewDesc("trunkline_descriptor_limit", "Descriptors allowed by the system.", nil, nil),
 		draining:    prometheus.NewDesc("trunkline_draining", "1 while the server drains.", nil, nil),
@@ -115,6 +117,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	}
 	c.admission.describe(out)
 	c.accounts.describe(out)
+	c.returns.describe(out)
 	for _, d := range []*prometheus.Desc{c.rejections, c.closes, c.connections, c.descriptors, c.draining, c.build, c.started} {
 		out <- d
 	}
@@ -133,6 +136,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.collectCodes(out, c.closes, snap.closes(), true)
 	c.admission.collect(out, c.server.admission.stats())
 	c.accounts.collect(out, c.server.transport.accountsStatus())
+	c.returns.collect(out, c.server.capacity)
 	draining := 0.0
 	if c.server.draining.Load() {
 		draining = 1

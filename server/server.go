@@ -211,6 +211,8 @@ func (s *Server) Limits() Limits {
 		Connections: s.cfg.MaxConnections, Descriptors: s.files.Soft, DescriptorsWere: s.files.SoftWas,
 		MailboxEntries: s.cfg.MailboxEntries, MailboxBytes: int64(s.cfg.MailboxBytes),
 		Users: s.cfg.Users, StoreBytes: int64(s.cfg.StoreBytes), Subscriptions: s.cfg.Subscriptions,
+		UserSessions: s.cfg.UserSessions, Messages: s.cfg.Messages.String(), Controls: s.cfg.Controls.String(),
+		Conversations: s.cfg.Conversations.String(), SessionExpiry: s.cfg.SessionExpiry.String(),
 	}
 }
 

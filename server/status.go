@@ -49,6 +49,9 @@ type Status struct {
 	Closes     map[string]uint64 `json:"closes"`     // by code, those that happened
 
 	Admission AdmissionStatus `json:"admission"`
+	Limited   Limited         `json:"limited"`
+	Mailboxes Mailboxes       `json:"mailboxes"`
+	Returns   Returns         `json:"returns"`
 
 	Rates   Rates        `json:"rates"`
 	Memory  Memory       `json:"memory"`
@@ -66,6 +69,11 @@ type Limits struct {
 	Users           int    `json:"users"`
 	StoreBytes      int64  `json:"store_bytes"`
 	Subscriptions   int    `json:"subscriptions"`
+	UserSessions    int    `json:"user_sessions"`
+	Messages        string `json:"messages"` // rates as in the flags
+	Controls        string `json:"controls"`
+	Conversations   string `json:"conversations"`
+	SessionExpiry   string `json:"session_expiry"`
 }
 
 // Rates are per second over the last full interval.
@@ -131,6 +139,8 @@ func (s *Server) Status() Status {
 		Rates: *s.rates.Load(), ProxyListen: s.proxyName(), Admission: admissionStatus(s.admission.stats()),
 	}
 	st.addTotals(snap)
+	st.addLimited(snap)
+	st.Returns = s.capacity.status(time.Now())
 	st.Accounts = s.transport.accountsStatus()
 	st.Memory, st.CPU = memoryAndCPU()
 	for i := range snap.loops {
