@@ -53,7 +53,7 @@ type LoginResult struct {
 	Contact *LoginCost `json:"contact"`         // Noise IK, of a device that the server knows
 	Resume  *LoginCost `json:"resume"`          // Noise NNpsk0, by ticket
 
-	// What encryption adds to a login, us of server CPU: the handshake, its records, and the ticket.
+	// What encryption adds to a login, us of server CPU: the handshake, its records, the account's check and the ticket.
 	ContactMoreUs *float64 `json:"contact_more_us,omitempty"`
 	ResumeMoreUs  *float64 `json:"resume_more_us,omitempty"`
 
@@ -62,12 +62,16 @@ type LoginResult struct {
 	CPUSource string `json:"cpu_source"`
 }
 
-// LoginCost is one kind of login: server CPU for the whole of it, from connect to SUCCESS and TICKET.
+// LoginCost is one kind of login: server CPU for the whole of it, from connect to SUCCESS, and TICKET after contact.
 type LoginCost struct {
-	CPUUs     float64   `json:"cpu_us"` // median of the rounds
-	RoundsUs  []float64 `json:"rounds_us"`
-	LatencyMs *Latency  `json:"latency_ms"` // from connected to logged in
-	latency   *hdrhistogram.Histogram
+	CPUUs float64 `json:"cpu_us"` // median of the rounds
+	// HandshakeUs is the part of the handshake itself, by the server's own clock on its loops: median of the rounds. What took the core
+	// away meanwhile is in it.
+	HandshakeUs  *float64  `json:"handshake_us,omitempty"`
+	RoundsUs     []float64 `json:"rounds_us"`
+	LatencyMs    *Latency  `json:"latency_ms"` // from connected to logged in
+	handshakesUs []float64
+	latency      *hdrhistogram.Histogram
 }
 
 // Login measures the server's CPU for a login: by contact, by ticket, and on the plain transport.
@@ -148,6 +152,9 @@ func (r *loginRun) sum() {
 	for _, c := range []*LoginCost{r.out.Plain, r.out.Contact, r.out.Resume} {
 		if c != nil {
 			c.CPUUs = median(c.RoundsUs)
+			if len(c.handshakesUs) > 0 {
+				c.HandshakeUs = ptr(median(c.handshakesUs))
+			}
 			c.LatencyMs = latencyOf(c.latency)
 		}
 	}
@@ -176,8 +183,9 @@ func median(v []float64) float64 {
 
 // loginRound is what one round found.
 type loginRound struct {
-	cpuUs   float64
-	latency *hdrhistogram.Histogram
+	cpuUs       float64
+	handshakeUs float64 // 0: there were none
+	latency     *hdrhistogram.Histogram
 }
 
 // add takes one round, or its error.
@@ -186,6 +194,9 @@ func (c *LoginCost) add(r loginRound, err error) error {
 		return err
 	}
 	c.RoundsUs = append(c.RoundsUs, r.cpuUs)
+	if r.handshakeUs > 0 {
+		c.handshakesUs = append(c.handshakesUs, r.handshakeUs)
+	}
 	if r.latency != nil {
 		merge(c.latency, r.latency)
 	}
@@ -238,6 +249,10 @@ func (c *crew) round(ctx context.Context, how byte) (out loginRound, err error) 
 	if err != nil {
 		return out, err
 	}
+	shook, err := c.target.status(ctx)
+	if err != nil {
+		return out, err
+	}
 	indexes := make([]uint32, c.cfg.Logins)
 	for i := range indexes {
 		indexes[i] = uint32(i)
@@ -248,7 +263,7 @@ func (c *crew) round(ctx context.Context, how byte) (out loginRound, err error) 
 	if err := c.await(ctx, "logged in", all, c.loop.counts.ready.Load); err != nil {
 		return out, err
 	}
-	if c.target.transport == Noise {
+	if c.target.transport == Noise && how == cmdContact { // who comes with a good ticket gets no other
 		got := func() int64 { return c.loop.counts.tickets.Load() - tickets }
 		if err := c.await(ctx, "tickets", all, got); err != nil {
 			return out, err
@@ -257,6 +272,10 @@ func (c *crew) round(ctx context.Context, how byte) (out loginRound, err error) 
 	after, err := c.target.usage(ctx)
 	if err != nil {
 		return out, err
+	}
+	if st, err := c.target.status(ctx); err == nil {
+		n := st.Handshakes.Contacts + st.Handshakes.Resumes - shook.Handshakes.Contacts - shook.Handshakes.Resumes
+		out.handshakeUs = round(ratio(1e6*(st.Handshakes.Seconds-shook.Handshakes.Seconds), float64(n)), 1)
 	}
 	c.cpuSource = after.CPUSource
 	out.cpuUs = round(float64((after.CPU-before.CPU).Microseconds())/float64(all), 1)
@@ -319,6 +338,9 @@ func (o *LoginResult) rows(t *table) {
 		text := fmt.Sprintf("%.0f us of server CPU a login (rounds %.0f to %.0f)", c.CPUUs, slices.Min(c.RoundsUs), slices.Max(c.RoundsUs))
 		if more != nil {
 			text += fmt.Sprintf(", %.0f us more than plain", *more)
+		}
+		if c.HandshakeUs != nil {
+			text += fmt.Sprintf("; the handshake itself %.0f us", *c.HandshakeUs)
 		}
 		t.row(name, text)
 		t.latency(name+" takes", c.LatencyMs)

@@ -113,6 +113,7 @@ type messageRun struct {
 	fleet  *fleet
 	loops  []*sessionLoop
 	clock  clock
+	light  bool // memory is not weighed at login: whoever runs it does so
 }
 
 // Message sends messages between pairs of users and reports what they cost the server.
@@ -182,9 +183,7 @@ func (r *messageRun) logIn(ctx context.Context) error {
 	r.clock = newClock()
 	sessions := 2 * r.cfg.Pairs
 	for range 2 { // a server that has just started gives back what its start took
-		if bytes, _, err := r.target.collected(ctx); err == nil {
-			r.out.RSSEmptyBytes = bytes
-		}
+		r.weigh(ctx, &r.out.RSSEmptyBytes)
 	}
 	f, err := newFleet(r.target.addr, r.cfg.Loops, sessions, func(f *fleet, l *netpoll.Loop) netpoll.Handler {
 		sl := newSessionLoop(f, l, r.clock, first)
@@ -214,9 +213,7 @@ func (r *messageRun) logIn(ctx context.Context) error {
 		return err
 	}
 	r.out.LoginsPerSecond = round(float64(sessions)/time.Since(began).Seconds(), 0)
-	if bytes, _, err := r.target.collected(ctx); err == nil {
-		r.out.RSSLoggedInBytes = bytes
-	}
+	r.weigh(ctx, &r.out.RSSLoggedInBytes)
 	if grown := r.out.RSSLoggedInBytes - r.out.RSSEmptyBytes; r.out.RSSEmptyBytes > 0 && grown > 0 {
 		r.report.RSSBytesPerSession = ptr(round(float64(grown)/float64(sessions), 1))
 	}
@@ -267,10 +264,18 @@ func (r *messageRun) measure(ctx context.Context) error {
 	if err := r.drain(ctx); err != nil {
 		return err
 	}
-	if bytes, _, err := r.target.collected(ctx); err == nil {
-		r.out.RSSEndBytes = bytes
-	}
+	r.weigh(ctx, &r.out.RSSEndBytes)
 	return nil
+}
+
+// weigh reads the server's memory after its garbage was collected; it stays 0 where it can't be read.
+func (r *messageRun) weigh(ctx context.Context, into *int64) {
+	if r.light {
+		return
+	}
+	if bytes, _, err := r.target.collected(ctx); err == nil {
+		*into = bytes
+	}
 }
 
 // begin starts the traffic; the pacer ends with ctx.

@@ -135,7 +135,7 @@ func (s *stormRun) run(ctx context.Context, w weather) (*StormScene, error) {
 	}
 	defer t.close()
 	mc := s.cfg.messages()
-	live := &messageRun{cfg: mc, report: newReport("message", mc), out: &MessageResult{}, p: s.p, target: t}
+	live := &messageRun{cfg: mc, report: newReport("message", mc), out: &MessageResult{}, p: s.p, target: t, light: true}
 	sc := &scene{stormRun: s, weather: w, target: t, live: live, out: &StormScene{}}
 	err = sc.play(ctx)
 	live.stop()
@@ -292,16 +292,19 @@ func (sc *scene) sample() (childStat, error) {
 	return st, nil
 }
 
-// memory is the server's settled memory, 0 where it can't be read.
-func (sc *scene) memory(ctx context.Context) int64 {
-	u, steady, err := sc.target.settled(ctx)
-	if err != nil {
-		return 0
+// memory is the server's memory after it has collected its garbage, twice: what the first time lets go of is given back the
+// second time. 0 where it can't be read.
+func (sc *scene) memory(ctx context.Context) (bytes int64) {
+	for range 2 {
+		now, steady, err := sc.target.collected(ctx)
+		if err != nil {
+			return 0
+		}
+		if bytes = now; !steady {
+			sc.report.note("%s: the server's memory did not stand still within %v", sc.weather, settleTimeout)
+		}
 	}
-	if !steady {
-		sc.report.note("%s: the server's memory did not stand still within %v", sc.weather, settleTimeout)
-	}
-	return u.RSSBytes
+	return bytes
 }
 
 // errNotBack explains what a gathering crowd waits for.

@@ -206,6 +206,11 @@ type serverStatus struct {
 		User   float64 `json:"user_seconds"`
 		System float64 `json:"system_seconds"`
 	} `json:"cpu"`
+	Handshakes struct {
+		Contacts int64   `json:"contacts"`
+		Resumes  int64   `json:"resumes"`
+		Seconds  float64 `json:"seconds"`
+	} `json:"handshakes"`
 }
 
 // status reads /status.

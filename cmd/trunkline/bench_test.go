@@ -99,6 +99,30 @@ type benchKeys struct {
 	Lost      *uint64            `json:"lost"`
 	Twice     *uint64            `json:"duplicated"`
 	Moved     *uint64            `json:"reordered"`
+
+	Connect struct {
+		Transport string
+		Plain     *struct{} `json:"plain"`
+		More      *float64  `json:"more_bytes"`
+	}
+	Login struct{ Plain, Contact, Resume *benchCost }
+	Storm struct {
+		Storm struct {
+			Back   int
+			Lost   int `json:"sessions_lost"`
+			Crowd  map[string]int
+			Points []struct{}
+			Before int64 `json:"rss_before_bytes"`
+			Peak   int64 `json:"rss_peak_bytes"`
+			After  int64 `json:"rss_after_bytes"`
+		}
+	}
+}
+
+// benchCost is one kind of login in the report.
+type benchCost struct {
+	CPU       float64            `json:"cpu_us"`
+	LatencyMs map[string]float64 `json:"latency_ms"`
 }
 
 func benchJSON(t *testing.T, args ...string) (keys benchKeys) {
@@ -133,6 +157,50 @@ func TestBenchLoadsAServerOfItsOwn(t *testing.T) {
 		k := benchJSON(t, "connect", "--json", "--connections", "300", "--from", "100", "--hold", "100ms")
 		if k.RSS == nil || k.LatencyMs["max"] <= 0 {
 			t.Errorf("%+v", k)
+		}
+	})
+}
+
+func TestBenchLoadsAnEncryptedServerOfItsOwn(t *testing.T) {
+	t.Run("messages", func(t *testing.T) {
+		t.Parallel()
+		checkMessages(t, benchJSON(t, "message", "--json", "--transport", "noise", "--pairs", "10", "--rate", "1000", "--duration", "300ms"))
+	})
+	t.Run("idle sessions beside plain ones", func(t *testing.T) {
+		t.Parallel()
+		k := benchJSON(t, "connect", "--json", "--transport", "both", "--connections", "120", "--from", "40", "--hold", "100ms")
+		if k.Connect.Transport != "noise" || k.Connect.Plain == nil || k.Connect.More == nil {
+			t.Errorf("%+v", k.Connect)
+		}
+	})
+	t.Run("logins", func(t *testing.T) {
+		t.Parallel()
+		k := benchJSON(t, "login", "--json", "--logins", "30", "--rounds", "1")
+		for name, c := range map[string]*benchCost{"plain": k.Login.Plain, "contact": k.Login.Contact, "resume": k.Login.Resume} {
+			if c == nil || c.CPU <= 0 || c.LatencyMs["count"] != 30 {
+				t.Errorf("%s: %+v", name, c)
+			}
+		}
+	})
+	t.Run("a storm", func(t *testing.T) {
+		t.Parallel()
+		dir := t.TempDir()
+		k := benchJSON(t, "storm", "--json", "--clients", "300", "--pairs", "5", "--rate", "300",
+			"--calm", "500ms", "--after", "300ms", "--out", dir, "--", "--handshake-share", "2")
+		o := k.Storm.Storm
+		if o.Back != 300 || o.Lost != 0 || o.Crowd["admitted"] < 300 || o.Crowd["resumed"] != 300 || len(o.Points) < 4 {
+			t.Errorf("%+v", o)
+		}
+		if *k.Lost+*k.Twice+*k.Moved != 0 || k.LatencyMs["count"] == 0 {
+			t.Errorf("lost %d, duplicated %d, reordered %d; %v", *k.Lost, *k.Twice, *k.Moved, k.LatencyMs)
+		}
+		if o.Before <= 0 || o.After <= 0 || o.Peak <= 0 {
+			t.Errorf("memory: %d, %d, %d", o.Before, o.Peak, o.After)
+		}
+		for _, name := range []string{"storm.json", "storm.svg"} {
+			if info, err := os.Stat(filepath.Join(dir, name)); err != nil || info.Size() == 0 {
+				t.Errorf("%s: %v", name, err)
+			}
 		}
 	})
 }
