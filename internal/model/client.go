@@ -53,6 +53,7 @@ type client struct {
 	open      bool   // SUCCESS has come
 	sent      uint64 // highest cseq sent on this connection, or to be taken as sent
 	everSent  uint64
+	earlySent uint64 // highest cseq in the first flight of this connection
 	ackDue    bool
 	epoch     uint32 // of the newest connection
 	epochKept uint32 // persisted: no connection had a higher one
@@ -120,7 +121,8 @@ func (c *client) connect() {
 	}
 	c.greeted = true
 	c.w.tell("device %d (%d): connects, gen %d, ticked %d, last %d", c.dev, c.life, c.disk.gen, c.mem.ticked, c.disk.last)
-	c.conn = &conn{s: session{dev: c.dev, loop: c.w.r.IntN(loops)}}
+	c.w.flown++
+	c.conn = &conn{s: session{dev: c.dev, loop: c.w.r.IntN(loops)}, flight: c.w.flown}
 	c.open, c.ackDue = false, false
 	c.w.conns = append(c.w.conns, c.conn)
 	last := c.disk.last
@@ -134,7 +136,12 @@ func (c *client) connect() {
 	if h.gen == 0 {
 		h.incarnation, h.seq, h.cseq = 0, c.token, 0
 	}
+	h.early = h.gen != 0 && c.w.early != 0 && c.w.r.IntN(3+c.w.early) < 3
 	c.conn.toServer(h)
+	c.earlySent = 0
+	if h.early {
+		c.fly()
+	}
 }
 
 // drop loses the connection.
@@ -169,6 +176,11 @@ func (c *client) pump() bool {
 	if !c.open {
 		return false
 	}
+	return c.sendNext()
+}
+
+// sendNext sends the first SEND above `sent`, if the window has room.
+func (c *client) sendNext() bool {
 	from := &c.disk
 	if !c.w.rules.has(PersistBeforeSend) {
 		from = &c.mem
@@ -211,6 +223,8 @@ func (c *client) receive() {
 		c.loggedIn(f)
 	case tick:
 		c.ticks(f.cseq)
+	case accepted:
+		c.conn.toServer(frame{kind: confirm})
 	case refusal:
 		c.sent = min(c.sent, f.cseq-1)
 	case fatal:
@@ -237,7 +251,7 @@ func (c *client) loggedIn(f frame) {
 		c.mem.inc = f.incarnation
 	}
 	c.ticks(f.cseq)
-	c.sent = f.cseq
+	c.sent = max(f.cseq, c.earlySent)
 	if !c.w.rules.has(ResendAboveUpHigh) {
 		c.sent = max(c.sent, c.everSent)
 	}

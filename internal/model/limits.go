@@ -19,5 +19,6 @@ const (
 	acts          = 3                // of a plot
 	restartsMax   = 3                // of one schedule
 	livesMax      = 14               // of one schedule
+	flightsMax    = 200              // first flights that are overheard in one schedule
 	calmRounds    = 120              // until everything must have been delivered
 )

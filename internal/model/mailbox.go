@@ -42,7 +42,8 @@ type mailbox struct {
 
 	conn  *conn // nil: nobody is attached
 	nonce int
-	epoch uint32 // of that connection
+	epoch uint32 // the highest of a connection of this generation that was attached
+	early bool   // that connection may be a replay
 }
 
 func (b *mailbox) listensTo(nonce int) bool {
@@ -59,16 +60,25 @@ func (b *mailbox) toSession(kind partKind, f frame) {
 
 // attach is a login.
 func (b *mailbox) attach(p part) {
+	if p.f.early && !b.ordinary(p.f) {
+		b.w.post(home(b.dev), p.c.s.loop, part{kind: hold, dev: b.dev, c: p.c})
+		return
+	}
+	before := *b
 	if why := b.register(p.f); why != 0 {
 		b.w.post(home(b.dev), p.c.s.loop, part{kind: toSession, dev: b.dev, c: p.c, f: frame{kind: fatal, code: why}, closeNow: true})
 		return
 	}
 	b.exists = true
+	b.checkEarly(p, &before)
 	b.w.tell("mailbox %d: attached, gen %d, mark %d, ticked %d", b.dev, b.gen, b.mark, p.f.cseq)
 	if b.conn != nil {
 		b.toSession(toSession, frame{kind: fatal, code: codeReplaced})
 	}
-	b.conn, b.nonce, b.epoch, b.refused = p.c, p.nonce, p.f.epoch, false
+	b.conn, b.nonce, b.epoch, b.refused = p.c, p.nonce, max(b.epoch, p.f.epoch), false
+	if b.early = p.f.early; !b.early || !b.w.rules.has(EarlyUnannounced) {
+		b.announce()
+	}
 	if b.w.rules.has(RedeliverWindow) {
 		b.sent = 0
 	}
@@ -99,6 +109,8 @@ func (b *mailbox) welcome(h frame, same bool) code {
 	switch {
 	case b.conn != nil && h.epoch < b.epoch && b.w.rules.has(ConnectionEpoch):
 		return codeReplaced
+	case b.conn != nil && b.early && !b.w.rules.has(EarlyGivesWay):
+		return codeReplaced
 	case same && h.seq > b.counter:
 		return codeAckInvalid
 	case same:
@@ -116,7 +128,7 @@ func (b *mailbox) begin(gen uint32, mark uint64) {
 	if !b.w.rules.has(ServerAdoptsMark) {
 		mark = 0
 	}
-	b.gen, b.mark, b.window = gen, mark, nil
+	b.gen, b.mark, b.window, b.epoch = gen, mark, nil, 0
 }
 
 // newGeneration is one that no peer can remember: counted on from the last one given out on this data, the first

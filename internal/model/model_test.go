@@ -74,12 +74,13 @@ func TestAScheduleIsTheSameEachTime(t *testing.T) {
 
 // The storm must reach what the rules are about; each count is over the fixed schedules.
 func TestTheStormReachesEverything(t *testing.T) {
-	var written, ticked, kept, restarts, lives, stopped, again, givenBack int
+	var written, ticked, kept, restarts, lives, stopped, again, givenBack, early, holds, replays int
 	for seed := range uint64(schedules) {
 		w := play(seed, AllRules, nil, nil)
 		written += len(w.msgs)
 		restarts += w.restarts
 		lives += len(w.clients)
+		early, holds, replays = early+len(w.taken), holds+w.holds, replays+w.replays
 		for _, m := range w.msgs {
 			ticked += count(m.ticked)
 			kept += count(m.refusedForGood)
@@ -92,7 +93,8 @@ func TestTheStormReachesEverything(t *testing.T) {
 	}
 	t.Logf("%d messages written, %d ticked, %d rejected, %d had before data was lost, %d given back, in %d losses of data; %d clients, %d stale",
 		written, ticked, kept, again, givenBack, restarts, lives, stopped)
-	for _, n := range []int{written / 10, ticked / 10, kept, again, 2 * givenBack, restarts, lives - devices*schedules, stopped} {
+	t.Logf("%d first flights taken at once, %d held, %d replays", early, holds, replays)
+	for _, n := range []int{early, holds, replays, written / 10, ticked / 10, kept, again, 2 * givenBack, restarts, lives - devices*schedules, stopped} {
 		if n < schedules/4 {
 			t.Errorf("only %d", n)
 		}

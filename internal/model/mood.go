@@ -17,6 +17,8 @@ type mood struct {
 	heldRoom  int          // rejections of one loop that wait for their mark
 	faults    int          // one answer in so many is lost by the step that takes it; 0: none
 
+	early int // three connections in so many and three speak in their first flight, as early data; 0: none
+
 	plot plot      // what happens beside the trouble
 	hero int       // the device that it happens to
 	acts [acts]int // at which steps
@@ -51,6 +53,9 @@ func newMood(r *rand.Rand) mood {
 	m.suit()
 	for i, n := range r.Perm(len(m.firstGen)) {
 		m.firstGen[i] = uint32(n+1) * 100
+	}
+	if m.plot != forgetful {
+		m.early = []int{0, 1, 3}[r.IntN(3)]
 	}
 	return m
 }

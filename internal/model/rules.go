@@ -45,6 +45,12 @@ const (
 	SessionFencing                         // the mailbox listens to replaced sessions
 	ConnectionEpoch                        // a HELLO that its client has given up replaces a later one
 	EpochKept                              // a client that crashed counts its connections from the beginning
+	EarlyWhenOffline                       // a first flight is taken at once although somebody is attached
+	EarlyNewEpoch                          // a first flight is taken at once although it was seen, or a later one was
+	EarlySameData                          // a first flight of another generation, or of older data, is taken at once
+	EarlyUnannounced                       // whoever is attached early is there for everybody
+	EarlyHeldUnread                        // a first flight that is not taken at once is lost
+	EarlyGivesWay                          // who is attached early stays until it leaves
 	ruleEnd
 )
 
@@ -62,6 +68,7 @@ var ruleNames = [...]string{
 	"server adopts the mark", "first generation from the data", "generations counted where given",
 	"adopt over adopted only", "registration token", "token kept", "generation kept", "replaced session fencing",
 	"connection epoch", "epoch kept",
+	"early when offline", "early with a new epoch", "early of the same data", "early is not announced", "early held unread", "early gives way",
 }
 
 // Rules lists the rules one by one.

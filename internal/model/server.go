@@ -14,6 +14,8 @@ const (
 	rejected
 	refusedLate // only without RefuseBeforeRouting
 	delivered   // the second tick on its way to the sender
+	hold        // to a session: not before its confirm, and nothing has changed
+	confirmed   // to a mailbox: who is attached early is no replay
 )
 
 // part is any message between loops; each kind uses some of the fields.
@@ -37,6 +39,9 @@ type session struct {
 	dev, loop int
 	nonce     int
 	state     sessionState
+	answered  bool   // its first flight was
+	confirmed bool   // and that was read
+	unread    bool   // the mailbox was asked with a HELLO that is still to be read again
 	mark      uint64 // of the mailbox, as last told
 	ahead     uint64 // SENDs handed on above it
 }
@@ -46,6 +51,8 @@ type sessionState uint8
 const (
 	handshaking sessionState = iota
 	attaching
+	held  // the HELLO waits for the confirm
+	early // attached with a first flight that is not confirmed
 	logged
 	closed
 )
@@ -124,7 +131,7 @@ func (w *world) handle(loop int, p part) {
 	switch p.kind {
 	case attach:
 		box.attach(p)
-	case attached, toSession:
+	case attached, toSession, hold:
 		w.sessionTakes(p)
 	case uplink:
 		box.uplink(p.nonce, p.f, true)
@@ -132,6 +139,8 @@ func (w *world) handle(loop int, p part) {
 		if box.listensTo(p.nonce) {
 			box.conn = nil
 		}
+	case confirmed:
+		box.confirm(p.nonce)
 	case route:
 		box.take(p)
 	case stored, rejected, refusedLate:
@@ -144,6 +153,12 @@ func (w *world) handle(loop int, p part) {
 // read lets the session take the next frame of a connection; it says whether something happened.
 func (w *world) read(c *conn) bool {
 	s := &c.s
+	if w.readConfirm(c) {
+		return true
+	}
+	if c.cut && s.state == held {
+		c.up = nil // the connection is gone, whatever waits
+	}
 	if len(c.up) == 0 || s.state == closed {
 		if !c.cut || c.eof {
 			return false
@@ -155,11 +170,17 @@ func (w *world) read(c *conn) bool {
 	}
 	f := c.up[0]
 	switch {
+	case f.kind == hello && s.unread && s.state != attaching:
+		s.unread = false
+	case f.kind == hello && (s.state == attaching || s.state == held):
+		return false
 	case f.kind == hello:
-		w.srv.nonces++
-		s.nonce, s.state = w.srv.nonces, attaching
-		w.post(s.loop, home(s.dev), part{kind: attach, dev: s.dev, nonce: s.nonce, c: c, f: f})
-	case s.state != logged:
+		w.greet(c, f)
+		if s.unread {
+			w.settle(s.loop)
+			return true
+		}
+	case s.state != logged && s.state != early:
 		return false
 	case f.kind == send && f.cseq > s.mark+s.ahead+1:
 		w.sessionTakes(part{kind: toSession, c: c, f: frame{kind: fatal, code: codeGap}, closeNow: true})
@@ -185,7 +206,7 @@ func (w *world) read(c *conn) bool {
 // end closes the session and lets the mailbox know.
 func (w *world) end(c *conn) {
 	s := &c.s
-	if s.state == attaching || s.state == logged {
+	if s.state == attaching || s.state == early || s.state == logged {
 		w.post(s.loop, home(s.dev), part{kind: detach, dev: s.dev, nonce: s.nonce})
 	}
 	s.state = closed
@@ -197,8 +218,13 @@ func (w *world) sessionTakes(p part) {
 		return
 	}
 	s := &p.c.s
-	if p.kind == attached {
-		s.state, s.mark, s.ahead = logged, p.mark, 0
+	switch p.kind {
+	case hold:
+		w.heldBack(p.c)
+		return
+	case attached:
+		s.mark, s.ahead = p.mark, 0
+		w.open(p.c)
 	}
 	if p.mark > s.mark && (p.f.kind == tick || w.rules.has(PushTellsMark)) {
 		s.ahead -= min(s.ahead, p.mark-s.mark)

@@ -7,13 +7,15 @@ const (
 	hello frameKind = iota + 1
 	success
 	send
-	tick    // the server's ACK
-	ack     // the client's ACK
-	deliver // of the mailbox: a message
-	receipt // of the mailbox: delivered
-	reject  // of the mailbox: rejected
-	refusal // soft ERROR: send cseq ref again
-	fatal   // ERROR that closes
+	tick     // the server's ACK
+	ack      // the client's ACK
+	deliver  // of the mailbox: a message
+	receipt  // of the mailbox: delivered
+	reject   // of the mailbox: rejected
+	refusal  // soft ERROR: send cseq ref again
+	fatal    // ERROR that closes
+	accepted // the transport has read a first flight
+	confirm  // the client has read that: its flight was no replay
 )
 
 // code says why a session was closed.
@@ -40,6 +42,7 @@ type frame struct {
 	msg         int    // send, deliver, reject: which message it is, for the checks
 	incarnation uint32
 	epoch       uint32 // hello: grows with every connection of a client
+	early       bool   // hello: of a first flight, which may be a replay
 }
 
 // conn is one connection. Once cut nothing is added; what remains of both directions can still be read.
@@ -47,6 +50,8 @@ type conn struct {
 	up, down []frame
 	cut      bool
 	eof      bool // the server has read up to the end
+	flight   int  // which first flight it said
+	replay   bool // nobody reads what is said to it
 	s        session
 }
 

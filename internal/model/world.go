@@ -34,6 +34,11 @@ type world struct {
 	clients  []*client // all lives
 	conns    []*conn
 	srv      server
+	flights  []flight // that somebody has overheard
+	holds    int      // early HELLOs that had to wait
+	replays  int
+	flown    int         // connections made by clients
+	taken    map[int]int // how often the first flight of each was taken at once
 	msgs     []message
 	restarts int
 	mood
@@ -48,7 +53,7 @@ func Run(seed uint64, rules Rule) error { return play(seed, rules, nil, nil).err
 
 // play leaves out the steps that skip names: each step has random numbers of its own, so that the others stay as they are.
 func play(seed uint64, rules Rule, skip map[int]bool, story *[]string) *world {
-	w := &world{rules: rules, pcg: rand.NewPCG(seed, 0), story: story}
+	w := &world{taken: map[int]int{}, rules: rules, pcg: rand.NewPCG(seed, 0), story: story}
 	w.r = rand.New(w.pcg)
 	w.srv.inc = 1
 	w.mood = newMood(w.r)
@@ -194,6 +199,8 @@ func (w *world) trouble() {
 			c.drop()
 			c.nap = w.r.IntN(2*w.naps + 1)
 		}
+	case n >= 80 && n < 90:
+		w.replay()
 	case n >= 90 && w.restarts < restartsMax:
 		w.restart()
 		for _, c := range w.clients {
@@ -227,6 +234,7 @@ func (w *world) sweep() {
 
 // round lets everybody do all they can.
 func (w *world) round() {
+	w.endReplays()
 	for d := range devices {
 		if !w.attended(d) {
 			w.newClient(d) // its user registers again
