@@ -76,7 +76,7 @@ func Dial(ctx context.Context, addr string, opts ...Option) (*Client, error) {
 	if !cfg.offline {
 		if l, err = c.login(ctx); err != nil {
 			c.cancel()
-			return nil, err
+			return nil, sayClosed(err)
 		}
 	}
 	c.wg.Add(2)

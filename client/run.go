@@ -43,9 +43,7 @@ func (c *Client) live(l *link) error {
 		if c.ctx.Err() != nil {
 			return nil
 		}
-		if errors.Is(err, io.EOF) {
-			err = fmt.Errorf("server closed the connection: %w", err)
-		}
+		err = sayClosed(err)
 		if c.cfg.once || final(err) {
 			c.log.Warn("ends", "err", err)
 			c.emit(nil, Disconnected{Err: err})
@@ -58,6 +56,14 @@ func (c *Client) live(l *link) error {
 			return nil
 		}
 	}
+}
+
+// sayClosed puts the end of input into words.
+func sayClosed(err error) error {
+	if errors.Is(err, io.EOF) {
+		return fmt.Errorf("server closed the connection: %w", err)
+	}
+	return err
 }
 
 // sleep waits; false when the client is closed meanwhile.
