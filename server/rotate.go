@@ -26,8 +26,8 @@ func Rotations() []Rotation {
 	return []Rotation{RotateTickets, RotateCertificate, RotateServer, RotateOperator}
 }
 
-// RotateKeys makes keys of a directory anew. A running server takes new ticket keys within TicketCheckInterval; the others it
-// takes when it is started the next time. RotateCertificate and RotateServer need the operator's private key in the directory.
+// RotateKeys makes keys of a directory anew. A running server takes new ticket keys when it asks RotateTickets; the others it takes
+// when it is started the next time. RotateCertificate and RotateServer need the operator's private key in the directory.
 // Errors: ErrRotation, ErrNoOperator, ErrKeysMissing, ErrKeysExposed, ErrKeysBroken, ErrDataLocked, or the system's.
 func RotateKeys(dir string, what Rotation) (*Keyring, error) {
 	return rotateKeys(dir, what, time.Now())

@@ -262,3 +262,27 @@ func TestARotationIsOnDiskBeforeItIsUsed(t *testing.T) {
 		t.Errorf("the key is %s old", age)
 	}
 }
+
+func TestTicketKeysThatAreNotDueNeedNoLock(t *testing.T) {
+	dir, k := newKeysDir(t)
+	lock, err := lockKeys(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, later := k.Tickets(), time.Now().Add(48*time.Hour)
+	if changed, err := k.RotateTickets(time.Now(), time.Hour); changed || err != nil {
+		t.Errorf("not due: %v, %v", changed, err)
+	}
+	if changed, err := k.RotateTickets(later, time.Hour); changed || !errors.Is(err, ErrDataLocked) || k.Tickets() != before {
+		t.Errorf("due beside another change: %v, %v", changed, err)
+	}
+	if err := errors.Join(lock.Close(), os.Remove(filepath.Join(dir, ticketsFile))); err != nil {
+		t.Fatal(err)
+	}
+	if changed, err := k.RotateTickets(time.Now(), time.Hour); changed || err != nil || k.Tickets() != before {
+		t.Errorf("a file that is gone ends the keys in use: %v, %v", changed, err)
+	}
+	if changed, err := k.RotateTickets(later, time.Hour); !changed || err != nil || k.Tickets() != openKeys(t, dir).Tickets() {
+		t.Errorf("the rotation does not bring the file back: %v, %v", changed, err)
+	}
+}

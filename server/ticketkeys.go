@@ -24,7 +24,7 @@ func (k *Keyring) TicketKeyAge(now time.Time) time.Duration {
 
 // RotateTickets makes a new current key when the present one is as old as every, durably before it is used, and keeps the one
 // before. It also takes over what `trunkline keys rotate tickets` wrote meanwhile. changed says that Tickets has new keys.
-// It waits for the disk and so belongs to no loop. After an error the keys are what they were: call again later.
+// It reads a file each time and so belongs to no loop. After an error the keys are what they were: call again later.
 //
 // Clocks: within a run of the process age is counted by the monotonic clock, so stepping the wall clock changes nothing. A
 // key from before the start has the age that the wall clock says, less TicketClockSlack: after a clock was stepped forward by up
@@ -36,25 +36,41 @@ func (k *Keyring) RotateTickets(now time.Time, every time.Duration) (changed boo
 	if k.dir == "" {
 		return k.rotateDue(now, every)
 	}
+	if changed, err := k.adoptFile(now); changed || err != nil || !k.due(now, every) {
+		return changed, err
+	}
 	lock, err := lockKeys(k.dir)
 	if err != nil {
 		return false, err
 	}
-	defer func() { err = errors.Join(err, lock.Close()) }()
-	onDisk, err := readTickets(k.dir)
-	if err == nil && *onDisk != *k.tickets.Load() {
-		k.adopt(onDisk, now)
-		return true, nil
+	if changed, err = k.adoptFile(now); !changed && err == nil {
+		changed, err = k.rotateDue(now, every)
 	}
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	return changed, errors.Join(err, lock.Close())
+}
+
+// adoptFile puts the keys of the file in force when they are others. A file that is gone is no reason to stop: the next rotation
+// writes it.
+func (k *Keyring) adoptFile(now time.Time) (changed bool, err error) {
+	onDisk, err := readTickets(k.dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil || *onDisk == *k.tickets.Load():
 		return false, err
 	}
-	return k.rotateDue(now, every)
+	k.adopt(onDisk, now)
+	return true, nil
+}
+
+// due says that the current key is as old as every.
+func (k *Keyring) due(now time.Time, every time.Duration) bool {
+	return k.age+now.Sub(k.known) >= every
 }
 
 // rotateDue rotates when it is time to. The caller holds rotating and, for keys in a directory, their lock.
 func (k *Keyring) rotateDue(now time.Time, every time.Duration) (bool, error) {
-	if k.age+now.Sub(k.known) < every {
+	if !k.due(now, every) {
 		return false, nil
 	}
 	next := *k.tickets.Load()

@@ -1,12 +1,12 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
 	"runtime"
 	"strings"
+	"time"
 
 	"trunkline/codec/secure"
 	"trunkline/server"
@@ -14,14 +14,15 @@ import (
 
 // banner is what serve prints at its start: what runs, within what limits, how safe that is, and what to try next.
 type banner struct {
-	cfg     server.Config
-	limits  server.Limits
-	allowed int              // connections that the descriptor limit allows
-	addr    string           // where clients connect
-	admin   string           // where operators connect; "": nowhere
-	key     secure.ServerKey // with the encrypted transport
-	canSign bool             // the operator's private key is where this server's keys are
-	program string           // this program, as it was called
+	cfg      server.Config
+	limits   server.Limits
+	allowed  int              // connections that the descriptor limit allows
+	addr     string           // where clients connect
+	admin    string           // where operators connect; "": nowhere
+	key      secure.ServerKey // with the encrypted transport
+	canSign  bool             // the operator's private key is where this server's keys are
+	endsSoon bool             // the certificate
+	program  string           // this program, as it was called
 }
 
 // printBanner prints the banner of a server.
@@ -31,9 +32,10 @@ func printBanner(w io.Writer, srv *server.Server) {
 	if admin := srv.AdminAddr(); admin != nil {
 		b.admin = admin.String()
 	}
-	if dir := b.cfg.KeysDir(); dir != "" {
-		_, err := server.OpenOperator(dir)
-		b.canSign = !errors.Is(err, server.ErrNoOperator)
+	if dir := b.cfg.KeysDir(); dir != "" && b.cfg.Transport != server.TransportPlain {
+		if k, err := server.OpenKeys(dir); err == nil { // the server has just read them: an error is hardly possible and no reason to stop
+			b.canSign, b.endsSoon = k.CanSign(), k.Check(time.Now().Add(server.CertificateRenewal)) != nil
+		}
 	}
 	b.print(w)
 }
@@ -75,6 +77,9 @@ func (b *banner) printPlain(w io.Writer) {
 // printEncrypted prints what clients pin, and how a device comes to be known.
 func (b *banner) printEncrypted(w io.Writer) {
 	fmt.Fprintf(w, "  key     %s\n", b.key)
+	if b.endsSoon {
+		fmt.Fprintf(w, "          WARNING: its certificate ends soon; renew it with: %s keys rotate %s --keys %s\n", b.program, server.RotateCertificate, shellWord(b.cfg.KeysDir()))
+	}
 	if b.cfg.KeysDir() == "" {
 		fmt.Fprint(w, "          in memory only: clients must pin another key after the next start (--data DIR or --keys DIR keeps it)\n")
 	}

@@ -69,6 +69,9 @@ func TestTheBannerOfAnEncryptedServerHasTheKeyAndTheCommandsThatUseIt(t *testing
 			"  key     KEY\n", "WARNING: --registration=open: whoever comes first with a user's number has it",
 			"  trunkline chat --user 1001 --to 1002 --server-key KEY\n",
 		}, []string{"NOT ENCRYPTED", "register", "trunkline token"}},
+		{"a certificate that ends soon", func(b *banner) { b.endsSoon, b.cfg.Data = true, "/srv" }, []string{
+			"WARNING: its certificate ends soon; renew it with: trunkline keys rotate certificate --keys /srv/keys\n",
+		}, []string{"NOT ENCRYPTED"}},
 		{"keys that live in memory", func(b *banner) { b.cfg.Registration, b.cfg.Data = server.RegistrationOpen, "" }, []string{
 			"in memory only: clients must pin another key after the next start",
 		}, []string{"NOT ENCRYPTED"}},
