@@ -1,7 +1,6 @@
 package store
 
 import (
-	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"sync/atomic"
@@ -63,29 +62,4 @@ func (b *ballast) fill() {
 		return
 	}
 	b.gone.Store(false)
-}
-
-// writeWhole puts a file in place, whole and durable, or not at all.
-func writeWhole(fs vfs.FS, dir, path string, content []byte) error {
-	temp := path + ".new"
-	f, err := fs.Create(temp, vfs.WriteCategoryUnspecified)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(content)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = fs.Rename(temp, path)
-	}
-	if err != nil {
-		return errors.Join(err, fs.Remove(temp))
-	}
-	return syncDirectory(fs, dir)
-}
-
-func syncDirectory(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }

@@ -41,6 +41,7 @@ type committer struct {
 	tokens        int             // records of used tokens
 	revocations   int
 	invalidBefore uint64
+	changes       uint64 // durable since the accounts were made; what is written together counts as one
 	purgedSec     uint64 // the callers' clock at the last purge
 }
 
@@ -58,8 +59,11 @@ func (c *committer) count(db *pebble.DB) error {
 	}); err != nil {
 		return err
 	}
-	before, err := readInvalidBefore(db)
-	c.invalidBefore = before
+	var err error
+	if c.invalidBefore, err = readMeta(db, metaInvalidBefore); err != nil {
+		return err
+	}
+	c.changes, err = readMeta(db, metaChanges)
 	return err
 }
 
@@ -86,6 +90,9 @@ func (c *committer) serve(first *applyRequest) bool {
 		err = c.accounts.explain("write", c.accounts.trouble.failure())
 	}
 	c.answer(err)
+	if err == nil {
+		c.noteInTime()
+	}
 	return err == nil
 }
 
@@ -94,13 +101,28 @@ func (c *committer) write(batch *pebble.Batch) error {
 	if batch.Empty() {
 		return batch.Close()
 	}
+	if err := setMeta(batch, metaChanges, c.changes+1); err != nil {
+		return err
+	}
 	if err := c.accounts.db.ApplyNoSyncWait(batch, pebble.Sync); err != nil {
 		return err
 	}
 	if err := batch.SyncWait(); err != nil {
 		return err
 	}
+	c.changes++
 	return batch.Close()
+}
+
+// noteInTime keeps the note beside the database from falling far behind. It is no reason to stop when it can't be written.
+func (c *committer) noteInTime() {
+	place := c.accounts.place
+	if c.changes-place.noted < noteEvery {
+		return
+	}
+	if err := place.note(c.changes); err != nil {
+		c.accounts.trouble.background(err)
+	}
 }
 
 // gather takes what waits, as far as it goes into one sync.
@@ -141,7 +163,7 @@ func (c *committer) stage(batch *pebble.Batch, change *AccountChange) error {
 	if err != nil {
 		return err
 	}
-	if err := stageRecords(batch, change, user); err != nil {
+	if err := c.stageRecords(batch, change, user); err != nil {
 		return err
 	}
 	if change.InvalidBefore != 0 {
@@ -226,9 +248,12 @@ func (c *committer) roomForRevocation(batch *pebble.Batch, change *AccountChange
 }
 
 // stageRecords writes what stage has checked.
-func stageRecords(batch *pebble.Batch, change *AccountChange, user *User) error {
+func (c *committer) stageRecords(batch *pebble.Batch, change *AccountChange, user *User) error {
 	if change.InvalidBefore != 0 {
-		if err := stageInvalidBefore(batch, change.InvalidBefore); err != nil {
+		if err := batch.DeleteRange([]byte{prefixRevocation}, []byte{prefixRevocation + 1}, nil); err != nil {
+			return err
+		}
+		if err := setMeta(batch, metaInvalidBefore, max(c.invalidBefore, change.InvalidBefore)); err != nil {
 			return err
 		}
 	}

@@ -4,16 +4,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
+	"os"
 	"sync"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
-
-// formatFile is in every directory of accounts that was opened once. When it is there and the engine finds no database,
-// somebody removed files: a new, empty database would let strangers take the place of every device.
-const formatFile = "ACCOUNTS"
 
 // accountOptions are what tests choose otherwise.
 type accountOptions struct {
@@ -36,6 +32,7 @@ type pebbleAccounts struct {
 	opts     accountOptions
 	log      *slog.Logger
 	trouble  *trouble
+	place    *place // the committer's own, like commit
 	ballast  *ballast
 	requests chan *applyRequest
 	quit     chan struct{} // closed by Close
@@ -52,7 +49,7 @@ type pebbleAccounts struct {
 
 // OpenAccounts opens the accounts in a directory, which it makes when it is missing. One process at a time may have it open.
 // log takes what the engine can't do; nil discards it.
-// Errors: ErrAccountsDamaged, ErrAccountsVersion, ErrDiskFull, or the system's. All name the directory.
+// Errors: ErrAccountsLocked, ErrAccountsDamaged, ErrAccountsVersion, ErrDiskFull, or the system's. All name the directory.
 func OpenAccounts(dir string, log *slog.Logger) (Accounts, error) {
 	return openAccounts(accountOptions{dir: dir, fs: vfs.Default, log: log, ballastBytes: ballastBytes})
 }
@@ -74,6 +71,7 @@ func openAccounts(o accountOptions) (Accounts, error) {
 		requests: make(chan *applyRequest), quit: make(chan struct{}), done: make(chan struct{}),
 	}
 	a.trouble = newTrouble(a.log)
+	a.place = &place{fs: o.fs, dir: o.dir}
 	a.ballast = &ballast{fs: o.fs, dir: o.dir, size: o.ballastBytes, log: a.log}
 	a.commit.accounts = a
 	opened := make(chan error, 1)
@@ -105,26 +103,25 @@ func (a *pebbleAccounts) run(opened chan<- error) {
 				return // failed: what the engine holds is not to be trusted, not even to close it
 			}
 		case <-a.quit:
-			a.closeErr = db.Close()
+			a.closeErr = errors.Join(db.Close(), a.place.note(a.commit.changes), a.place.leave())
 			return
 		}
 	}
 }
 
-func (a *pebbleAccounts) open() (*pebble.DB, error) {
-	fs, dir := a.opts.fs, a.opts.dir
-	if err := fs.MkdirAll(dir, 0o700); err != nil {
-		return nil, err
+func (a *pebbleAccounts) open() (db *pebble.DB, err error) {
+	if err := a.place.take(); err != nil {
+		return nil, errors.Join(err, a.place.leave())
 	}
-	if err := a.checkPlace(); err != nil {
-		return nil, err
+	db, err = pebble.Open(a.opts.dir, a.engineOptions())
+	if errors.Is(err, os.ErrNotExist) && a.place.clearBeginnings() {
+		db, err = pebble.Open(a.opts.dir, a.engineOptions())
 	}
-	db, err := pebble.Open(dir, a.engineOptions())
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(a.place.judge(err), a.place.leave())
 	}
 	if err := a.begin(db); err != nil {
-		return nil, errors.Join(err, db.Close())
+		return nil, errors.Join(err, db.Close(), a.place.leave())
 	}
 	return db, nil
 }
@@ -137,38 +134,20 @@ func (a *pebbleAccounts) begin(db *pebble.DB) error {
 	if err := a.commit.count(db); err != nil {
 		return err
 	}
-	if err := a.noteFormat(); err != nil {
+	if err := a.place.check(a.commit.changes); err != nil {
 		return err
 	}
 	a.ballast.fill()
-	return nil
-}
-
-// checkPlace refuses a directory whose database has gone.
-func (a *pebbleAccounts) checkPlace() error {
-	fs := a.opts.fs
-	if _, err := fs.Stat(fs.PathJoin(a.opts.dir, formatFile)); err != nil {
-		return nil // new, or a start that did not come to its end
+	if a.ballast.gone.Load() && a.place.old {
+		return nil // no room to write: the old note holds
 	}
-	desc, err := pebble.Peek(a.opts.dir, fs)
-	if err == nil && !desc.Exists {
-		return fmt.Errorf("%w: files are missing", ErrAccountsDamaged)
-	}
-	return nil // what else is wrong, opening says better
-}
-
-func (a *pebbleAccounts) noteFormat() error {
-	fs := a.opts.fs
-	path := fs.PathJoin(a.opts.dir, formatFile)
-	if _, err := fs.Stat(path); err == nil {
-		return nil
-	}
-	return writeWhole(fs, a.opts.dir, path, []byte("accounts of trunkline, kept by Pebble: see docs/operations.md\n"))
+	return a.place.note(a.commit.changes)
 }
 
 // engineOptions keeps the engine small: accounts are read at contact flights and written at registrations only.
 func (a *pebbleAccounts) engineOptions() *pebble.Options {
 	o := &pebble.Options{
+		Lock:                        a.place.lock,
 		FS:                          vfs.OnDiskFull(a.opts.fs, a.ballast.release),
 		FormatMajorVersion:          pebble.FormatValueSeparation, // the newest of v2.1: a later module does not raise it by itself
 		CacheSize:                   engineCacheBytes,
@@ -209,18 +188,12 @@ func (a *pebbleAccounts) Close() error {
 
 // explain makes an error of the engine one of ours, with the directory in it.
 func (a *pebbleAccounts) explain(doing string, err error) error {
-	kind := error(nil)
 	switch {
 	case errors.Is(err, ErrAccountsDamaged), errors.Is(err, ErrAccountsVersion), errors.Is(err, ErrAccountsFailed):
 	case vfs.IsNoSpaceError(err):
-		kind = ErrDiskFull
+		err = fmt.Errorf("%w: %w", ErrDiskFull, err)
 	case pebble.IsCorruptionError(err):
-		kind = ErrAccountsDamaged
-	case strings.Contains(err.Error(), "unknown format major version"):
-		kind = ErrAccountsVersion // the engine's own format; it has no type for that
+		err = fmt.Errorf("%w: %w", ErrAccountsDamaged, err)
 	}
-	if kind == nil {
-		return fmt.Errorf("accounts in %s: %s: %w", a.opts.dir, doing, err)
-	}
-	return fmt.Errorf("accounts in %s: %s: %w: %w", a.opts.dir, doing, kind, err)
+	return fmt.Errorf("accounts in %s: %s: %w", a.opts.dir, doing, err)
 }

@@ -11,13 +11,14 @@ import (
 // Keys begin with the kind of record, and go on with what names it, big-endian. See the package doc.
 const (
 	prefixDevice     = 'd' // user u64, device u8
-	prefixMeta       = 'm' // one of the two names below
+	prefixMeta       = 'm' // one of the three names below
 	prefixRevocation = 'r' // user u64, device u8
 	prefixTokenUse   = 't' // user u64, id 8
 	prefixUser       = 'u' // user u64
 
 	metaVersion       = 'v' // accountsVersion, u16
 	metaInvalidBefore = 'i' // unix seconds, u64
+	metaChanges       = 'n' // how often something was made durable, u64
 
 	accountsVersion = 1
 )
@@ -55,7 +56,7 @@ func (a *pebbleAccounts) Used(user uint64, id [8]byte) (t TokenUse, err error) {
 // Revocations implements Accounts.
 func (a *pebbleAccounts) Revocations() (all Revocations, err error) {
 	err = a.read(func(db *pebble.DB) error {
-		if all.InvalidBefore, err = readInvalidBefore(db); err != nil {
+		if all.InvalidBefore, err = readMeta(db, metaInvalidBefore); err != nil {
 			return err
 		}
 		return scan(db, prefixRevocation, func(k, v []byte) error {
@@ -159,29 +160,22 @@ func scan(r pebble.Reader, prefix byte, visit func(k, v []byte) error) error {
 	return errors.Join(err, it.Error(), it.Close())
 }
 
-func readInvalidBefore(r pebble.Reader) (before uint64, err error) {
-	err = get(r, []byte{prefixMeta, metaInvalidBefore}, pebble.ErrNotFound, func(v []byte) bool {
+// readMeta reads a number of the accounts as a whole; 0: it was never set.
+func readMeta(r pebble.Reader, name byte) (n uint64, err error) {
+	err = get(r, []byte{prefixMeta, name}, pebble.ErrNotFound, func(v []byte) bool {
 		if len(v) == 8 {
-			before = binary.BigEndian.Uint64(v)
+			n = binary.BigEndian.Uint64(v)
 		}
 		return len(v) == 8
 	})
 	if errors.Is(err, pebble.ErrNotFound) {
 		err = nil
 	}
-	return before, err
+	return n, err
 }
 
-// stageInvalidBefore drops the revocations and raises the second that stands for them.
-func stageInvalidBefore(batch *pebble.Batch, sec uint64) error {
-	before, err := readInvalidBefore(batch)
-	if err != nil {
-		return err
-	}
-	if err := batch.DeleteRange([]byte{prefixRevocation}, []byte{prefixRevocation + 1}, nil); err != nil {
-		return err
-	}
-	return batch.Set([]byte{prefixMeta, metaInvalidBefore}, binary.BigEndian.AppendUint64(nil, max(before, sec)), nil)
+func setMeta(batch *pebble.Batch, name byte, n uint64) error {
+	return batch.Set([]byte{prefixMeta, name}, binary.BigEndian.AppendUint64(nil, n), nil)
 }
 
 // checkVersion refuses the accounts of a later version, and signs a new database.

@@ -293,3 +293,23 @@ func TestMemoryAccountsKeepNothing(t *testing.T) {
 		must(t, a.Close())
 	}
 }
+
+func TestTheNoteBesideTheDatabaseIsNotFarBehind(t *testing.T) {
+	fs := vfs.NewMem()
+	a := openOn(t, fs)
+	for i := range noteEvery + 5 {
+		must(t, a.Apply(&AccountChange{Device: someDevice(uint64(i), 0, 1)}))
+	}
+	noted := func() uint64 {
+		p := place{fs: fs, dir: "accounts"}
+		must(t, p.readNote())
+		return p.noted
+	}
+	if n := noted(); n < noteEvery-1 || n > noteEvery+5 {
+		t.Errorf("after %d changes the note says %d", noteEvery+5, n)
+	}
+	must(t, a.Close())
+	if n := noted(); n != noteEvery+5 {
+		t.Errorf("after the close the note says %d, want %d", n, noteEvery+5)
+	}
+}

@@ -1,12 +1,29 @@
-// Package store keeps what must outlive a step: mailbox entries and their payloads.
+// Package store keeps what must outlive a step: mailbox entries and their payloads; and what must outlive the process: accounts.
 //
 // It owns the offline cache: for each loop one B-tree of fixed, pointer-free keys (user, device, seq), a slab of entry
 // bodies, and counted payload blobs in an arena. It refuses to know what an entry means: machines in package shard
-// decide what is appended, delivered and dropped. Nothing here is durable yet: see docs/architecture.md, "Durability".
+// decide what is appended, delivered and dropped. Mailboxes are not durable yet: see docs/architecture.md, "Durability".
 //
-// Main types: Mailboxes (one loop's), Entry, Key. A Mailboxes belongs to one goroutine.
+// It owns the accounts: users, devices with their keys and generations, used registration tokens, revocations of tickets. It
+// refuses to know who may register: keys and tokens are bytes to it. A change that Apply returned from is on the disk.
+//
+// Main types: Mailboxes (one loop's), Entry, Key; Accounts, Device. A Mailboxes belongs to one goroutine. Accounts may be used from
+// any goroutine but a loop's, since they wait for the disk.
 // A waiting entry costs 72 to 93 bytes and its payload: 40 for the body, 32 to 39 for the key in the tree, 2 for the
 // payload's length, 4 for its count, and the rounding to a size class. TestBytesOfAWaitingEntry holds the sum.
+// An account costs no memory while nobody asks for it; on the disk a device takes about 120 bytes.
 //
-// Source: docs/protocol.md, "Delivery rules"; B-trees as in Bayer and McCreight (1972) by tidwall/btree.
+// Records of accounts, numbers big-endian, the first byte of each value its version (1):
+//
+//	key                            value
+//	'd' user u64, device u8        linkedBy u8, gen u16, static 32, sign 32, token u64, registeredSec u64     84 bytes
+//	'u' user u64                   devices u8, createdSec u64                                                 10 bytes
+//	't' user u64, id 8             device u8, static 32, expiresSec u64                                       42 bytes
+//	'r' user u64, device u8        zero u8, gen u16, untilSec u64                                             12 bytes
+//	'm' 'v'                        the accounts' version, u16 (no version byte, as below)
+//	'm' 'i'                        tickets issued before this unix second are refused, u64
+//	'm' 'n'                        how often something was made durable, u64
+//
+// Source: docs/protocol.md, "Delivery rules"; B-trees as in Bayer and McCreight (1972) by tidwall/btree; log-structured merge
+// trees as in O'Neil and others (1996) by Pebble.
 package store

@@ -43,6 +43,8 @@ var (
 	ErrAccountsDamaged = errors.New("store: the accounts are damaged")
 	// ErrAccountsVersion: a later version of the server wrote them.
 	ErrAccountsVersion = errors.New("store: the accounts are of a later version")
+	// ErrAccountsLocked: another process has them open.
+	ErrAccountsLocked = errors.New("store: the accounts are in use")
 	// ErrAccountsFailed: the disk refused a write. Nothing is served any more; a new start reads what was kept.
 	ErrAccountsFailed = errors.New("store: the accounts have failed")
 	// ErrAccountsClosed: Close was called.

@@ -42,6 +42,8 @@ const (
 	purgeFullEverySec = 60
 	// applyGroupMax bounds the changes that are synced together; the next ones wait for the next sync.
 	applyGroupMax = 64
+	// noteEvery is after how many changes the note beside the database is written anew: two more syncs.
+	noteEvery = 256
 	// purgeBatchMax bounds the records that one batch of a purge deletes.
 	purgeBatchMax = 1024
 	// ballastBytes is the room that a full disk finds given up: several times what one change makes the engine write.
