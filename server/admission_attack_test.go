@@ -14,7 +14,7 @@ const attackAddresses = 16 * cellWays
 
 // chosen collects addresses that meet in bucket 0 of a table with the attacker's seed: who knows the code can do that at home.
 func chosen(make func(i uint64) netip.Addr, seed uint64) []netip.Addr {
-	table := newAddressTable(AddressCells, seed)
+	table := addressTable{seed: seed, mask: AddressCells/cellWays - 1} // without cells
 	var addrs []netip.Addr
 	for i := uint64(0); len(addrs) < attackAddresses; i++ {
 		if addr := make(i); table.hash(addr)&table.mask == 0 {
@@ -26,7 +26,7 @@ func chosen(make func(i uint64) netip.Addr, seed uint64) []netip.Addr {
 
 // spread says how addresses fall into a table with that seed: the fullest bucket, and how many pairs meet.
 func spread(addrs []netip.Addr, seed uint64) (fullest, pairs int) {
-	table := newAddressTable(AddressCells, seed)
+	table := addressTable{seed: seed, mask: AddressCells/cellWays - 1} // without cells
 	buckets := map[uint64]int{}
 	for _, addr := range addrs {
 		b := table.hash(addr) & table.mask
