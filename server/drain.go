@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"math"
 	"time"
 )
 
@@ -14,7 +15,7 @@ func (s *Server) drain(ended <-chan error) error {
 	err := s.stopListening()
 	open := s.connections()
 	period := s.drainPeriod(open)
-	s.cfg.Logger.Info("draining", "connections", open, "returns_per_second", int(s.capacity.perSecond()), "pace", period.String(),
+	s.cfg.Logger.Info("draining", "connections", open, "returns_per_second", int(math.Round(s.capacity.perSecond())), "pace", period.String(),
 		"timeout", s.cfg.DrainTimeout.String())
 	msg := make([]byte, 5)
 	msg[0] = askDrain
@@ -65,7 +66,7 @@ func (s *Server) connections() int64 {
 // last of them time to go by themselves.
 func (s *Server) drainPeriod(connections int64) time.Duration {
 	period := time.Duration(float64(connections) / s.capacity.perSecond() * float64(time.Second))
-	return min(period, time.Duration(s.cfg.DrainTimeout)/DrainPacePart)
+	return min(period.Round(time.Millisecond), time.Duration(s.cfg.DrainTimeout)/DrainPacePart)
 }
 
 // assumedCost is what a login costs before one was measured.
