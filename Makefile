@@ -58,13 +58,17 @@ fuzz: ## run each fuzz target for FUZZTIME (10s)
 bench: ## run all micro-benchmarks (BENCHTIME=1s COUNT=1)
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -count $(COUNT) ./...
 
-bench-figures: build ## the figures of the README: echo, idle connections and sessions, messages, cross-loop, GC, allocations
+bench-figures: build ## the figures of the README: echo, idle connections and sessions, messages, logins, a storm, cross-loop, GC, allocations
 	$(BIN) bench echo
 	$(BIN) bench connect --raw
 	$(BIN) bench connect
 	$(BIN) bench message --inflight 1
 	$(BIN) bench message --inflight 16
 	$(BIN) bench message --rate 2000
+	$(BIN) bench message --rate 2000 --transport noise
+	$(BIN) bench connect --transport both
+	$(BIN) bench login
+	$(BIN) bench storm
 	$(GO) test -run '^$$' -bench 'CrossLoopMessage/native/.*/burst=16$$|Collector' -benchtime $(BENCHTIME) ./netpoll
 	$(GO) test -count=1 -run TestARoutedMessage -v ./server | grep -v '^=== '
 
