@@ -2,6 +2,7 @@ package client_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -10,6 +11,7 @@ import (
 
 	"trunkline/client"
 	"trunkline/codec"
+	"trunkline/codec/secure"
 )
 
 // Dial logs in, Send returns when the outbox has the message, ticks come as events.
@@ -71,6 +73,30 @@ func ExampleClient_Ack() {
 	}
 	// Output:
 	// 1001 says "welcome"
+}
+
+// A device registers once, with a token and the server's key; the state keeps what later logins need.
+func ExampleWithRegistrationToken() {
+	register := func(ctx context.Context, state client.State, addr, serverKey, token string) error {
+		key, err := secure.ParseServerKey(serverKey) // as trunkline serve prints it
+		if err != nil {
+			return err
+		}
+		proof, err := secure.ParseTokenText(token) // as trunkline token prints it
+		if err != nil {
+			return err
+		}
+		c, err := client.Dial(ctx, addr, client.WithUser(1001), client.WithState(state),
+			client.WithServerKey(key), client.WithRegistrationToken(proof))
+		if err != nil {
+			return err
+		}
+		return c.Close()
+	}
+	err := register(context.Background(), client.NewMemoryState(), "chat.example:5222", "tlk1...", "tlt1...")
+	fmt.Println(errors.Is(err, secure.ErrServerKey))
+	// Output:
+	// true
 }
 
 // With a state in a file the outbox and the marks outlive the process.

@@ -152,6 +152,35 @@ func TestAServerWithAnotherKeyIsNotTalkedTo(t *testing.T) {
 	}
 }
 
+func TestANewServerKeyIsTakenFromTheOperatorAndANewOperatorIsNot(t *testing.T) {
+	g := guard(t)
+	me := []string{"--user", "1001", "--server", g.addr, "--state", t.TempDir()}
+	old := enrol(t, append(me, "--server-key", g.key, "--token", g.token(t, "--user", "1001"))...).ServerKey
+	rotate := func(what ...string) { // tickets go too, or nothing would ask for the key
+		t.Helper()
+		g.signal(syscall.SIGKILL)
+		g.wait()
+		keys := filepath.Join(g.data, "keys")
+		for _, args := range [][]string{append(what, "--keys", keys), {"tickets", "--keys", keys}, {"tickets", "--keys", keys}} {
+			if r := runBinary(t, append([]string{"keys", "rotate"}, args...)...); r.code != exitOK {
+				t.Fatalf("keys rotate: %+v", r)
+			}
+		}
+		g.start(t, "--listen", g.addr)
+	}
+	rotate("server")
+	e := enrol(t, me...)
+	if e.ServerKey == old || e.ServerKey != g.key || e.New {
+		t.Errorf("after a rotation pinned is %+v, the server has %s", e, g.key)
+	}
+	rotate("operator", "--force")
+	rotate("server")
+	oneLineWith(t, runBinary(t, append([]string{"recv"}, me...)...), exitFailed, "SOMEBODY ELSE ANSWERS")
+	if e := enrol(t, append(me, "--server-key", g.key)...); e.ServerKey != g.key || e.New {
+		t.Errorf("told so, pinned is %+v", e)
+	}
+}
+
 func TestAnOpenServerRegistersWhomeverComesWithItsKey(t *testing.T) {
 	g := &guarded{data: t.TempDir()}
 	g.start(t, "--registration", server.RegistrationOpen)
