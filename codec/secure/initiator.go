@@ -15,7 +15,7 @@ type Initiator struct {
 // StartContact begins with a device's key and the server's pinned one. flight has its head: 104 bytes. random nil is the system's.
 // Errors: ErrPrivateKey, ErrHandshake (a server key of low order).
 func StartContact(device *PrivateKey, server *PublicKey, random io.Reader) (i *Initiator, flight []byte, err error) {
-	if *device == (PrivateKey{}) {
+	if isZero((*[32]byte)(device)) {
 		return nil, nil, ErrPrivateKey
 	}
 	i = &Initiator{}

@@ -4,6 +4,7 @@ import (
 	"crypto/ecdh"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/binary"
 	"io"
 )
 
@@ -35,6 +36,15 @@ func (k *PrivateKey) Public() PublicKey {
 func KeyName(static *PublicKey) [8]byte {
 	sum := sha256.Sum256(static[:])
 	return [8]byte(sum[:8])
+}
+
+// isZero says whether a secret was never set. It takes as long for any other.
+func isZero(secret *[32]byte) bool {
+	var bits uint64
+	for i := 0; i < len(secret); i += 8 {
+		bits |= binary.NativeEndian.Uint64(secret[i:])
+	}
+	return bits == 0
 }
 
 func source(random io.Reader) io.Reader {

@@ -1,8 +1,6 @@
 package secure
 
-import (
-	"encoding/binary"
-)
+import "encoding/binary"
 
 // Link is what an encrypted connection keeps: two keys and two counters, 80 bytes, no pointers. The zero Link has no keys yet.
 // It is used by one goroutine. Source: Noise revision 34, section 5 (CipherState), empty associated data.
@@ -25,7 +23,7 @@ const (
 
 // Keyed says whether the handshake is over.
 func (k *Link) Keyed() bool {
-	return k.sealKey != [32]byte{} || k.openKey != [32]byte{}
+	return !isZero(&k.sealKey) || !isZero(&k.openKey)
 }
 
 // Confirmed says whether a record of the peer was authentic under these keys: before, its first flight may be a replay.

@@ -18,7 +18,7 @@ type Responder struct {
 
 // NewResponder makes one for a static key. random nil is the system's. Errors: ErrPrivateKey (all zero: it was never set).
 func NewResponder(static *PrivateKey, random io.Reader) (*Responder, error) {
-	if *static == (PrivateKey{}) {
+	if isZero((*[32]byte)(static)) {
 		return nil, ErrPrivateKey
 	}
 	r := &Responder{random: source(random)}
