@@ -214,3 +214,24 @@ func TestIdentifyIsForLivingConnections(t *testing.T) {
 		t.Errorf("nobody is user %d, %d unexpected", p.user, s.stats.Unexpected)
 	}
 }
+
+// TestWhoMaySayLongFrames: behind the HELLO of a proven generation lie SENDs, behind that of a stranger nothing until SUCCESS.
+func TestWhoMaySayLongFrames(t *testing.T) {
+	for _, row := range []struct {
+		state sessionState
+		gen   uint64
+		max   int
+	}{
+		{sessionHandshaking, 0, codec.PreLoginFrameBytesMax},
+		{sessionHandshaking, 5, codec.PreLoginFrameBytesMax},
+		{sessionAttaching, 0, codec.PreLoginFrameBytesMax},
+		{sessionAttaching, 5, codec.FrameBytesMax},
+		{sessionEarly, 5, codec.FrameBytesMax},
+		{sessionOpen, 0, codec.FrameBytesMax},
+	} {
+		p := session{state: row.state, mark: row.gen}
+		if got := p.frameMax(); got != row.max {
+			t.Errorf("%s with generation %d: frames of %d bytes, want %d", sessionStateNames[row.state], row.gen, got, row.max)
+		}
+	}
+}

@@ -48,6 +48,16 @@ func (s *session) identified(id *Identity, w *world) {
 // accountGen is the generation that Identify has named; only before the login.
 func (s *session) accountGen() uint16 { return uint16(s.mark) }
 
+// frameMax is how long the next frame may be. Behind the HELLO of a device that has proved its generation come the SENDs of its
+// first flight, whoever has answered by then; a stranger's frames are short until SUCCESS.
+func (s *session) frameMax() int {
+	switch {
+	case s.state == sessionHandshaking, s.state == sessionAttaching && s.accountGen() == 0:
+		return codec.PreLoginFrameBytesMax
+	}
+	return codec.FrameBytesMax
+}
+
 // mayGreet says with which code a HELLO is refused that says something else than the transport has proved.
 func (s *session) mayGreet(hello *codec.Hello, w *world) codec.ErrorCode {
 	switch gen := s.accountGen(); {

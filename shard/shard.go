@@ -92,11 +92,7 @@ func (s *Shard) Data(now int64, conn Conn, b []byte) (consumed int) {
 		if p == nil || p.state == sessionClosing {
 			return len(b)
 		}
-		frameMax := codec.FrameBytesMax
-		if p.state == sessionHandshaking {
-			frameMax = codec.PreLoginFrameBytesMax
-		}
-		frame, used, err := codec.Next(b[consumed:], frameMax)
+		frame, used, err := codec.Next(b[consumed:], p.frameMax())
 		switch {
 		case err != nil:
 			s.stepSession(now, conn, &event{kind: evMalformed})
