@@ -11,7 +11,7 @@
 // any goroutine but a loop's, since they wait for the disk.
 // A waiting entry costs 72 to 93 bytes and its payload: 40 for the body, 32 to 39 for the key in the tree, 2 for the
 // payload's length, 4 for its count, and the rounding to a size class. TestBytesOfAWaitingEntry holds the sum.
-// An account costs no memory while nobody asks for it; on the disk a device takes about 120 bytes.
+// An account costs no memory while nobody asks for it; on the disk a user with one device takes about 200 bytes.
 //
 // Records of accounts, numbers big-endian, the first byte of each value its version (1):
 //

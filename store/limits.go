@@ -48,7 +48,7 @@ const (
 	purgeBatchMax = 1024
 	// ballastBytes is the room that a full disk finds given up: several times what one change makes the engine write.
 	ballastBytes = 8 << 20
-	// engineCacheBytes and engineMemTableBytes keep the engine small: two million devices are 300 MB on the disk, and each is
+	// engineCacheBytes and engineMemTableBytes keep the engine small: two million devices are 400 MB on the disk, and each is
 	// read once a login. engineFilesMax bounds its open files; a login that finds them all in use opens one more for itself.
 	engineCacheBytes    = 8 << 20
 	engineMemTableBytes = 4 << 20
