@@ -166,7 +166,7 @@ func (a *admission) Offence(tag uint32) {
 		return
 	}
 	defer st.mu.Unlock()
-	c.handshakes = a.handshake.fine(c.handshakes, now, OffenceHandshakes)
+	c.handshakes = a.handshake.fine(c.handshakes, now)
 }
 
 // refuse counts a refusal. It is false, for the caller to return.

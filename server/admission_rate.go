@@ -24,11 +24,14 @@ func newPace(r Rate) pace {
 // back leaves behind. So a step of the clock in either direction forgives, and never locks out. Callers on different loops read the clock
 // at slightly different moments: clockSlack is no step.
 func (p pace) settled(due, now int64) int64 {
-	if due < now || due-now > p.ahead+p.interval+clockSlack {
+	if due < now || due-now > p.worst()+clockSlack {
 		return now
 	}
 	return due
 }
+
+// worst is the largest debt that can be run up: by an offence of whoever may just have one more event.
+func (p pace) worst() int64 { return p.ahead + OffenceHandshakes*p.interval }
 
 // take charges one event. False: it comes too early and costs nothing.
 func (p pace) take(due, now int64) (next int64, ok bool) {
@@ -42,12 +45,13 @@ func (p pace) take(due, now int64) (next int64, ok bool) {
 	return due + p.interval, true
 }
 
-// fine charges n events whether there is room for them or not; the debt stays one that can be run up.
-func (p pace) fine(due, now, n int64) int64 {
+// fine charges OffenceHandshakes events, whether there is room for them or not. The next event is then allowed after as many intervals at
+// the latest.
+func (p pace) fine(due, now int64) int64 {
 	if p.interval == 0 {
 		return due
 	}
-	return min(p.settled(due, now)+n*p.interval, now+p.ahead+p.interval)
+	return min(p.settled(due, now)+OffenceHandshakes*p.interval, now+p.worst())
 }
 
 // recovered says that nothing is owed.
