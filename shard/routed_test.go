@@ -145,3 +145,33 @@ func BenchmarkLogin(b *testing.B) {
 		w.Run()
 	}
 }
+
+// BenchmarkResume is a device that comes back with early data, is served at once, confirms and leaves.
+func BenchmarkResume(b *testing.B) {
+	w := testkit.NewWorld(testkit.Options{Loops: 1, Seed: 1, Proven: true})
+	c := testkit.NewClient(w, 1001, 0)
+	for c.Connect(); !c.Online(); c.Take() {
+		w.Run()
+	}
+	c.Crash()
+	w.Run()
+	id := shard.Identity{User: 1001, Gen: c.Kept.Gen, Early: true}
+	hello := codec.Hello{Version: codec.Version, User: 1001, Gen: c.Kept.Gen, Incarnation: c.Kept.Incarnation, Epoch: c.Kept.Epoch}
+	frame := make([]byte, 0, 128)
+	b.ReportAllocs()
+	for b.Loop() {
+		hello.Epoch++
+		frame, _ = codec.AppendHello(frame[:0], &hello)
+		conn := w.Dial()
+		conn.Identify(id)
+		conn.Write(frame)
+		w.Run()
+		conn.Confirm()
+		w.Run()
+		conn.Drop()
+		w.Run()
+	}
+	if st := w.Stats(); st.EarlyHeld != 0 || st.EarlyTaken == 0 {
+		b.Fatalf("%d flights taken at once, %d held", st.EarlyTaken, st.EarlyHeld)
+	}
+}
