@@ -76,10 +76,13 @@ func (f *fake) raw() net.Conn {
 // next is the next frame that is no ping; pings are answered.
 func (p *peer) next() codec.Frame {
 	p.t.Helper()
-	for {
+	for start := time.Now(); ; {
 		fr := p.any()
 		if fr.Kind != codec.KindPing {
 			return fr
+		}
+		if time.Since(start) > time.Hour {
+			p.t.Fatal("waiting for a frame of the client: only pings for an hour")
 		}
 		p.write(codec.AppendPong(nil), nil)
 	}

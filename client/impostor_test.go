@@ -182,7 +182,7 @@ func TestTheFirstKeyIsTrustedOnlyWhenAskedForAndOnce(t *testing.T) {
 			t.Errorf("the first flight told the server who asks: %v", err)
 		}
 
-		done = f.dialing(WithState(state)) // the state knows the key now
+		done = f.dialing(WithTrustFirst(), WithState(state)) // the state knows the key now
 		p := f.accept()
 		p.flightsWere(secure.FlightContact)
 		if p.device != id.Key.Public() {

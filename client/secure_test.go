@@ -161,24 +161,44 @@ func TestALaterProcessComesBackWithTheTicketToo(t *testing.T) {
 }
 
 func TestTheFirstFlightCarriesMessagesAsFarAsTheyFit(t *testing.T) {
-	encrypted(t, func(t *testing.T, f *fake) {
-		state := NewMemoryState()
-		noise := func(n int) string { return string(randomBytes(n)) } // does not compress
-		leaveBehind(t, f, state, noise(8000), noise(8000), noise(60_000), "m4")
-		c, p, _ := f.connect(welcome(0), WithState(state))
-		p.flightsWere(secure.FlightResume)
-		rc := p.conn.(*recordConn)
-		if early := len(p.in.buf) - p.in.from + len(rc.in) - rc.from; early < 8000 {
-			t.Errorf("%d bytes came with HELLO", early)
-		}
-		for i, size := range []int{8000, 8000, 60_000, 2} {
-			if text := p.expectSend(uint64(i + 1)); len(text) != size {
-				t.Errorf("message %d has %d bytes", i+1, len(text))
-			}
-		}
-		p.quiet(time.Minute)
-		closeClient(t, c)
-	})
+	for name, row := range map[string]struct {
+		sizes []int
+		early int // how many go ahead
+	}{
+		"two fit, and a small one waits behind a large one": {[]int{8000, 8000, 60_000, 2}, 2},
+		"the first is too large":                            {[]int{60_000, 2}, 0},
+		"two fit but for their heads":                       {[]int{8100, secure.EarlyBytesMax - 8100, 2}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			encrypted(t, func(t *testing.T, f *fake) {
+				state := NewMemoryState()
+				texts := make([]string, len(row.sizes))
+				for i, size := range row.sizes {
+					texts[i] = string(randomBytes(size)) // does not compress
+				}
+				leaveBehind(t, f, state, texts...)
+				c, err := Dial(t.Context(), "fake", WithUser(testUser), WithDialer(f.dial), WithState(state), WithOfflineStart())
+				if err != nil {
+					t.Fatal(err)
+				}
+				p := f.accept()
+				p.flightsWere(secure.FlightResume)
+				p.hello()
+				for i, text := range texts {
+					if i == row.early {
+						p.quiet(time.Second)
+						p.success(welcome(0))
+						untilConnected(t, c)
+					}
+					if got := p.expectSend(uint64(i + 1)); got != text {
+						t.Errorf("message %d has %d bytes", i+1, len(got))
+					}
+				}
+				p.quiet(time.Minute)
+				closeClient(t, c)
+			})
+		})
+	}
 }
 
 func TestAReceiptWaitsForSuccessAndHoldsBackWhatIsBehindIt(t *testing.T) {
