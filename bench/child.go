@@ -23,6 +23,7 @@ import (
 //	parent: grow N                                child: the same; connections are made meanwhile (workers only)
 //	parent: logins                                child: login latencies (workers only)
 //	parent: prepare                               child: the same; flights are made meanwhile (workers only)
+//	parent: leave                                 child: the same; all sessions are cut, the next come by ticket (workers only)
 //	parent: storm N                               child: the same; all sessions are cut and come back, N a second (workers only)
 //	parent: end of input                          child ends
 //
@@ -188,6 +189,7 @@ type answerer interface {
 // stormer is an answerer whose sessions can be cut and come back.
 type stormer interface {
 	prepare() error
+	leave() error
 	storm(perSecond int) error
 }
 
@@ -242,6 +244,8 @@ func obeyStorm(line string, a answerer) error {
 	switch {
 	case ok && line == "prepare":
 		return s.prepare()
+	case ok && line == "leave":
+		return s.leave()
 	case ok && scanned(line, "storm %d", &n):
 		return s.storm(n)
 	}

@@ -128,6 +128,9 @@ func Connect(ctx context.Context, cfg ConnectConfig, env Env) (*Report, error) {
 	if err == nil {
 		report.Connect, err = r.measure(ctx, s)
 	}
+	if r.enrolled != nil {
+		stopAll(r.enrolled.list)
+	}
 	s.close()
 	if err != nil {
 		return nil, err
@@ -215,6 +218,8 @@ type connectRun struct {
 	p      *progress
 	report *Report
 	first  uint64 // user id of connection 0
+
+	enrolled *workers // nil: they are started when the server's empty memory is known
 }
 
 // measure takes the server's memory empty, with From and with Connections.
@@ -227,8 +232,11 @@ func (r *connectRun) measure(ctx context.Context, s heldServer) (*ConnectResult,
 	if err != nil {
 		return nil, err
 	}
-	w, err := r.startWorkers(ctx, s)
-	defer stopAll(w.list)
+	w := r.enrolled
+	if w == nil {
+		w, err = r.startWorkers(ctx, s)
+		defer stopAll(w.list)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -120,6 +120,20 @@ func (w *worker) grow(n int) error {
 // prepare makes the resume flights of all sessions; stat says how many there are.
 func (w *worker) prepare() error { return w.fleet.tell(w.ctx, cmdPrepare) }
 
+// leave cuts all sessions; those that grow makes next come with the tickets of the ones before.
+func (w *worker) leave() error {
+	if w.loop == nil || w.loop.veil == nil {
+		return fmt.Errorf("%w: only encrypted sessions come back", ErrInput)
+	}
+	w.held.Store(0)
+	for _, c := range []byte{cmdCut, cmdResume} {
+		if err := w.fleet.tell(w.ctx, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // storm cuts all sessions and lets them come back with their tickets, that many a second.
 func (w *worker) storm(perSecond int) error {
 	if w.loop == nil || w.loop.veil == nil {
