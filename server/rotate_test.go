@@ -117,6 +117,9 @@ func TestRotatingByHandEndsEveryTicketAlsoForARunningServer(t *testing.T) {
 	if !changed || err != nil || opens(running, ticket) || running.Tickets() != openKeys(t, dir).Tickets() {
 		t.Errorf("changed %v, %v", changed, err)
 	}
+	if running.Tickets().Previous != (secure.TicketKey{}) {
+		t.Error("a previous key is left: one that nobody drew would open what anybody forges")
+	}
 	if changed, err := running.RotateTickets(time.Now(), time.Hour); changed || err != nil {
 		t.Errorf("nothing changed, but: %v, %v", changed, err)
 	}
