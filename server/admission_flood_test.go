@@ -225,7 +225,7 @@ func TestSilentConnectionsUpToTheLimitCostBoundedMemory(t *testing.T) {
 
 func TestSilentConnectionsAreClosedByTheLoginTimeout(t *testing.T) {
 	noLeaks(t)
-	r := start(t, func(c *Config) { c.LoginTimeout = Duration(2 * time.Second) })
+	r := start(t, func(c *Config) { c.LoginTimeout = Duration(time.Second) })
 	p := r.converse(t, 1)
 	c := newCrowd(t, 40)
 	p.talkWhile(func() {
