@@ -10,7 +10,7 @@ type Stats struct {
 	Replaced         uint64
 	EarlyTaken       uint64 // first flights taken before they were confirmed
 	EarlyHeld        uint64 // first flights that had to wait for Confirm
-	EarlyUnconfirmed uint64 // first flights that were taken and never confirmed
+	EarlyUnconfirmed uint64 // first flights that were taken and not confirmed within the login timeout
 	MessagesIn       uint64 // SENDs taken (ticked)
 	MessagesOut      uint64 // DELIVERs written
 	MessagesAcked    uint64 // mailbox entries dropped by a device's ACK
