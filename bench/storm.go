@@ -189,6 +189,11 @@ func (sc *scene) acts(ctx context.Context) error {
 	if err := sc.live.fleet.tell(ctx, cmdMeasure); err != nil {
 		return err
 	}
+	sum, err := sc.crowd.stat()
+	if err != nil {
+		return err
+	}
+	sc.last = sum.Crowd // what the trial did is not part of the calm
 	sc.began = sc.live.clock.now()
 	sc.lastAt = sc.began
 	calm, err := sc.act(ctx, "calm", sc.cfg.Calm, nil)

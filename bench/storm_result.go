@@ -127,6 +127,13 @@ func (s *stormRun) judge() {
 		o.RSSRatio = ptr(round(float64(o.Storm.RSSAfterBytes)/float64(before), 3))
 	}
 	s.report.note("server, live pairs and crowd share this machine's %d cores; the crowd runs at nice %d", s.report.Machine.Cores, stormNice)
+	most := 0.0
+	for _, p := range o.Storm.Points {
+		most = max(most, p.Offered)
+	}
+	if most < 0.7*float64(o.OfferedPerSecond) {
+		s.report.note("the crowd offered at most %.0f of the planned %d handshakes/s: this machine has no time for more, or there were too few clients", most, o.OfferedPerSecond)
+	}
 	if o.Storm.Storm.Seconds < 2*stormSampleEvery.Seconds() {
 		s.report.note("the storm was over after %.2f s: more --clients make a longer one", o.Storm.Storm.Seconds)
 	}

@@ -49,6 +49,9 @@ func TestStormBringsEverybodyBackAndShowsIt(t *testing.T) {
 	if o.Storm.Back != 60 || o.Storm.SessionLost != 0 || o.Storm.Crowd.Resumed != 60 || o.Storm.BackSeconds <= 0 {
 		t.Errorf("back %d, lost %d: %+v", o.Storm.Back, o.Storm.SessionLost, o.Storm.Crowd)
 	}
+	if first := o.Storm.Points[0]; first.Offered != 0 || first.Admitted != 0 {
+		t.Errorf("the calm begins with handshakes of the trial: %+v", first)
+	}
 	c := o.Storm.Crowd
 	if c.Refused == 0 || c.Offered < c.Admitted+c.Refused || c.Admitted != 60 {
 		t.Errorf("%+v", c)
