@@ -100,8 +100,8 @@ func (c Config) withDefaults() Config {
 	orInt(&c.Loops, min(runtime.GOMAXPROCS(0), LoopsMax))
 	orString(&c.Poller, netpoll.PollerNative)
 	orString(&c.Place, PlaceHome)
-	orString(&c.Registration, RegistrationOpen)
-	orString(&c.Transport, TransportPlain)
+	orString(&c.Transport, TransportNoise)
+	orString(&c.Registration, RegistrationFor(c.Transport))
 	orDuration(&c.Keepalive, KeepaliveDefault)
 	orDuration(&c.LoginTimeout, LoginTimeoutDefault)
 	orDuration(&c.AckTimeout, AckTimeoutDefault)
@@ -174,6 +174,14 @@ func (c Config) checkAdmin() error {
 	}
 	return &ConfigError{"admin", fmt.Sprintf("%s is not a loopback address; "+
 		"anybody who reaches it can read profiles: give --admin-public if that is meant", c.Admin)}
+}
+
+// RegistrationFor is the default of Config.Registration with that transport: on the plain one there is nothing that a token would prove.
+func RegistrationFor(transport string) string {
+	if transport == TransportPlain {
+		return RegistrationOpen
+	}
+	return RegistrationToken
 }
 
 // checkRegistration refuses a promise that can't be kept: on the plain transport nobody proves who they are, with or without a token.

@@ -1,7 +1,6 @@
 package server
 
 import (
-	"fmt"
 	"path/filepath"
 	"time"
 
@@ -34,7 +33,7 @@ func (s *Server) openTransport() error {
 	}
 	accounts, err := s.openAccounts()
 	if err != nil {
-		return fmt.Errorf("accounts: %w", err)
+		return err
 	}
 	t := &transport{keys: keys, accounts: accounts, rotation: time.Duration(s.cfg.TicketRotation)}
 	s.transport = t

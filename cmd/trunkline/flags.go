@@ -32,7 +32,8 @@ func serveFlags(cfg *server.Config, opts *serveOptions) *flag.FlagSet {
 	fs.BoolVar(&cfg.ReusePort, "reuseport", cfg.ReusePort, "one listening socket for each loop")
 	fs.StringVar(&cfg.Data, "data", cfg.Data, "`directory` for what is kept; the default is in your home directory; \"off\" keeps nothing")
 	fs.IntVar(&cfg.MaxConnections, "max-connections", cfg.MaxConnections, "most open connections; 0 for what the descriptor limit allows")
-	fs.StringVar(&cfg.Registration, "registration", cfg.Registration, "who may log in: token (a new device shows one), open (anybody)")
+	fs.StringVar(&cfg.Registration, "registration", cfg.Registration,
+		"who may log in: token (a new device shows one), open (anybody) (default token, with --transport=plain open)")
 	fs.StringVar(&cfg.Transport, "transport", cfg.Transport, "what clients speak: noise (encrypted), plain (not encrypted)")
 	fs.TextVar(&cfg.Keepalive, "keepalive", cfg.Keepalive, "how often a silent client must say something")
 	fs.TextVar(&cfg.LoginTimeout, "login-timeout", cfg.LoginTimeout, "how long a connection may take to log in")
@@ -73,18 +74,22 @@ func admissionFlags(fs *flag.FlagSet, cfg *server.Config) {
 // parseServe settles the configuration: defaults, then the file of --config, then flags. flag.ErrHelp asks for help.
 func parseServe(args []string) (server.Config, error) {
 	cfg, opts := server.DefaultConfig(), serveOptions{}
-	cfg.MaxConnections = 0
+	cfg.MaxConnections, cfg.Registration = 0, ""
 	if err := parseFlags(serveFlags(&cfg, &opts), args); err != nil {
 		return cfg, err
 	}
 	if opts.config != "" {
 		cfg = server.DefaultConfig()
+		cfg.Registration = ""
 		if err := cfg.LoadFile(opts.config); err != nil {
 			return cfg, err
 		}
 		if err := parseFlags(serveFlags(&cfg, &opts), args); err != nil {
 			return cfg, err
 		}
+	}
+	if cfg.Registration == "" {
+		cfg.Registration = server.RegistrationFor(cfg.Transport)
 	}
 	if err := cfg.ValidateGiven(); err != nil {
 		return cfg, err

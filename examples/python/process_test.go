@@ -245,6 +245,6 @@ func (s *server) pythonWith(state, stdin, user, command string, args ...string) 
 // golang starts this project's own client.
 func (s *server) golang(user, command string, args ...string) *process {
 	s.t.Helper()
-	all := append([]string{command, "--server", s.addr, "--state", filepath.Join(s.states, "go"), "--user", user}, args...)
+	all := append([]string{command, "--plain", "--server", s.addr, "--state", filepath.Join(s.states, "go"), "--user", user}, args...)
 	return start(s.t, nil, binary, all...)
 }

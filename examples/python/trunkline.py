@@ -36,7 +36,7 @@ EXT, GROUP, NOSTORE, URGENT, DEFLATE = 0x01, 0x02, 0x04, 0x08, 0x10
 
 FLAGS_FROM_SERVER = {  # the types that a client takes, each with the flags that it may carry
     PING: 0, PONG: 0, SUCCESS: EXT, ERROR: EXT, GOAWAY: EXT, DELIVER: EXT | GROUP | NOSTORE | URGENT, ACK: EXT,
-    RECEIPT: EXT | GROUP, TYPING: EXT, PRESENCE: EXT, NODE: EXT | DEFLATE,
+    RECEIPT: EXT | GROUP, TYPING: EXT, PRESENCE: EXT, NODE: EXT | DEFLATE, 0x09: 0,  # TICKET: of no use without encryption
 }
 FRAME_BYTES_MAX = 65519    # "FrameBytesMax"; nothing longer is read
 PAYLOAD_BYTES_MAX = 64512  # "BlobBytesMax"; send() refuses more, before compression
@@ -50,7 +50,8 @@ CODE_NAMES = {
     1: "rate_limited", 2: "no_such_user", 3: "no_such_device", 4: "too_large", 5: "mailbox_full", 6: "server_full",
     7: "unsupported", 10: "too_many", 11: "internal", 12: "not_for_groups", 13: "invalid_receiver", 64: "malformed",
     65: "cseq_gap", 66: "unexpected", 67: "version", 68: "replaced", 69: "generation_stale", 70: "not_authorized",
-    71: "ack_invalid", 96: "draining", 98: "idle", 100: "ack_timeout", 101: "crashed", 102: "busy",
+    71: "ack_invalid", 72: "not_registered", 73: "token_refused", 96: "draining", 98: "idle", 100: "ack_timeout",
+    101: "crashed", 102: "busy", 104: "session_limit",
 }
 
 
