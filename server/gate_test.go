@@ -2,6 +2,7 @@ package server
 
 import (
 	"testing"
+	"time"
 
 	"trunkline/codec"
 )
@@ -62,4 +63,43 @@ func TestWhatWaitedComesWithTheFirstRoundTripAndEarlyMessagesAreTaken(t *testing
 	if rc := w.takeReceipt(); rc.Kind != codec.ReceiptDelivered || rc.Last != 1 {
 		t.Errorf("receipt %+v", rc)
 	}
+}
+
+func TestAHalfOpenConnectionGivesItsWindowBackOnceAndInOrder(t *testing.T) {
+	noLeaks(t)
+	r := startNoise(t, func(c *Config) { c.AckTimeout = Duration(400 * time.Millisecond) })
+	a, b := r.phone(t, 1, 0), r.phone(t, 2, 0)
+	wa, old := a.contact(), b.contact()
+	const messages = 5
+	send := func() {
+		for i := range messages {
+			wa.send(2, string(rune('a'+i)))
+		}
+	}
+	all := func(w *wire) {
+		t.Helper()
+		for i := range messages {
+			if d := w.take(); string(d.Blob) != string(rune('a'+i)) {
+				t.Fatalf("message %d is %q", i, d.Blob)
+			}
+			wa.takeReceipt()
+		}
+		b.seen = w.seen
+		w.write(codec.AppendPing(nil))
+		if f, err := w.frame(); err != nil || f.Kind != codec.KindPong { // nothing comes twice
+			t.Fatalf("got %s, %v", describe(f), err)
+		}
+	}
+	send()
+	old.expect(codec.KindDeliver) // and from now on nobody is at the other end, which TCP does not know
+	w, _ := b.resume()
+	all(w)
+	old.expectClosed()
+
+	send() // again, and this time nobody comes back until the server has noticed
+	w.expect(codec.KindDeliver)
+	r.eventually(t, "the dead session is closed", func(s Status) bool { return s.Closes[codec.CodeAckTimeout.String()] == 1 })
+	w.expectClosed()
+	w, _ = b.resume()
+	all(w)
 }

@@ -106,6 +106,10 @@ func printStatus(w io.Writer, st *server.Status) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "connections\t%d of %d\tsessions\t%d\tusers\t%d\n", st.Connections, st.Limits.Connections, st.Sessions, st.Users)
 	fmt.Fprintf(t, "messages\t%d in\t\t%d out\t\t%d acknowledged\n", st.MessagesIn, st.MessagesOut, st.MessagesAcked)
+	if st.Transport != server.TransportPlain {
+		h := st.Handshakes
+		fmt.Fprintf(t, "handshakes\t%d first\t\t%d by ticket\t\t%d told to come back later\n", h.Contacts, h.Resumes, h.Busy)
+	}
 	fmt.Fprintf(t, "waiting\t%d entries\t\t%s\t\tof %s\n", st.QueueEntries, bytesText(st.QueueBytes), bytesText(st.Limits.StoreBytes))
 	fmt.Fprintf(t, "per second\t%.1f in\t\t%.1f out\t\t%.1f logins\n", st.Rates.MessagesIn, st.Rates.MessagesOut, st.Rates.Logins)
 	fmt.Fprintf(t, "memory\t%s resident\t\t%s heap\t\t%d collections\n", bytesText(st.Memory.RSS), bytesText(int64(st.Memory.Heap)), st.Memory.GCCycles)
@@ -127,8 +131,10 @@ func printTrouble(w io.Writer, st *server.Status) {
 	for _, row := range []struct {
 		name   string
 		counts map[string]uint64
-	}{{"rejected", st.Rejections}, {"closed", st.Closes}, {"trouble", map[string]uint64{
+	}{{"rejected", st.Rejections}, {"closed", st.Closes}, {"strangers refused, by limit", st.Admission.Refused}, {"trouble", map[string]uint64{
 		"accept errors": st.AcceptErrors, "over the limit": st.AcceptRefused, "malformed frames": st.MalformedFrames, "panics": st.Panics,
+		"malformed flights and records": st.Handshakes.Malformed, "devices that may not log in": st.Handshakes.Refused,
+		"tickets refused": st.Handshakes.TicketsRefused, "account faults": st.Accounts.Faults,
 	}}} {
 		var parts []string
 		for name, n := range row.counts {
