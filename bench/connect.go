@@ -117,19 +117,22 @@ func Connect(ctx context.Context, cfg ConnectConfig, env Env) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Target.Server == "" {
+		cfg.Target.Args = append([]string{"--session-expiry", forgetAfter}, cfg.Target.Args...)
+	}
 	s, err := openConnectServer(ctx, cfg, env, self)
 	if err != nil {
 		return nil, err
 	}
 	r := &connectRun{cfg: cfg, self: self, p: p, report: report, first: firstUser()}
-	if t, ok := s.(*target); ok && t.transport == Noise && t.own != nil {
-		err = r.enrol(ctx, t)
+	if t, ok := s.(*target); ok && t.own != nil {
+		err = r.warm(ctx, t)
 	}
 	if err == nil {
 		report.Connect, err = r.measure(ctx, s)
 	}
-	if r.enrolled != nil {
-		stopAll(r.enrolled.list)
+	if r.crowd != nil {
+		stopAll(r.crowd.list)
 	}
 	s.close()
 	if err != nil {
@@ -219,7 +222,7 @@ type connectRun struct {
 	report *Report
 	first  uint64 // user id of connection 0
 
-	enrolled *workers // nil: they are started when the server's empty memory is known
+	crowd *workers // that has warmed the server up; nil: it is started when the server's empty memory is known
 }
 
 // measure takes the server's memory empty, with From and with Connections.
@@ -232,7 +235,7 @@ func (r *connectRun) measure(ctx context.Context, s heldServer) (*ConnectResult,
 	if err != nil {
 		return nil, err
 	}
-	w := r.enrolled
+	w := r.crowd
 	if w == nil {
 		w, err = r.startWorkers(ctx, s)
 		defer stopAll(w.list)

@@ -32,16 +32,63 @@ func connectBoth(ctx context.Context, cfg ConnectConfig, env Env) (*Report, erro
 	return noise, nil
 }
 
-// enrol registers all devices of a run, has them leave, and starts the server again; they come back with their tickets. What
-// the registrar and its cache keep of accounts that were looked up is bounded for the process and does not belong to an idle session;
-// a ticket looks nothing up.
-func (r *connectRun) enrol(ctx context.Context, t *target) error {
-	r.p.now("connect: registering %d devices", r.cfg.Connections)
+// warm has the server see all devices once before it is weighed, and waits until it has forgotten them: what a crowd that comes in
+// leaves behind (pools, tables of what is under way, the collector's own) depends on how fast it came and not on who stays, and would count
+// as part of whichever sessions came first. On the encrypted transport the devices register before, and the server starts again, because
+// what the registrar keeps of accounts that it looked up is bounded for the process: a ticket looks nothing up.
+func (r *connectRun) warm(ctx context.Context, t *target) error {
+	visit := r.visit
+	if t.transport == Noise {
+		visit = r.visitByTicket
+	}
+	if err := visit(ctx, t); err != nil {
+		return err
+	}
+	held := func() int64 {
+		st, err := t.status(ctx)
+		if err != nil {
+			return -1
+		}
+		return st.Mailboxes.Held
+	}
+	if err := waitFor(ctx, forgetTimeout, held, func() bool { return held() == 0 }, nil); err != nil {
+		return errNotBack("devices forgotten", held(), 0, err)
+	}
+	return nil
+}
+
+// visit has all devices log in and leave.
+func (r *connectRun) visit(ctx context.Context, t *target) error {
+	r.p.now("connect: warming the server up")
 	w, err := r.startWorkers(ctx, t)
-	r.enrolled = w
+	defer stopAll(w.list)
 	if err != nil {
 		return err
 	}
+	_, err = w.grow(ctx, r.cfg.Connections)
+	return err
+}
+
+// visitByTicket registers all devices, starts the server again and has them come back and leave. Their tickets stay with r.crowd.
+func (r *connectRun) visitByTicket(ctx context.Context, t *target) error {
+	r.p.now("connect: registering %d devices", r.cfg.Connections)
+	w, err := r.startWorkers(ctx, t)
+	r.crowd = w
+	if err != nil {
+		return err
+	}
+	if err := r.comeAndGo(ctx, w); err != nil {
+		return err
+	}
+	if err := t.restart(ctx, r.self, r.cfg.Target, r.cfg.Connections); err != nil {
+		return err
+	}
+	r.p.now("connect: warming the server up")
+	return r.comeAndGo(ctx, w)
+}
+
+// comeAndGo has all devices log in, and leave when each has a ticket.
+func (r *connectRun) comeAndGo(ctx context.Context, w *workers) error {
 	if _, err := w.grow(ctx, r.cfg.Connections); err != nil {
 		return err
 	}
@@ -66,5 +113,5 @@ func (r *connectRun) enrol(ctx context.Context, t *target) error {
 	if err := waitFor(ctx, stallTimeout, open, func() bool { return open() == 0 }, nil); err != nil {
 		return errNotBack("connections ended", open(), 0, err)
 	}
-	return t.restart(ctx, r.self, r.cfg.Target, r.cfg.Connections)
+	return nil
 }

@@ -82,6 +82,10 @@ const (
 	startTimeout = 15 * time.Second
 	// stopTimeout bounds a process's own end after it was asked; over it it is killed.
 	stopTimeout = 5 * time.Second
+	// forgetAfter is the --session-expiry of a server that `bench connect` warms up: soon after the crowd has left, the server must not know
+	// it any more. forgetTimeout is how long that may take.
+	forgetAfter   = "4s"
+	forgetTimeout = 30 * time.Second
 	// stallTimeout is how long a run may make no progress (logins, deliveries at the end) before it gives up.
 	stallTimeout = 10 * time.Second
 	// pollEvery is how often a run looks whether what it waits for has happened.

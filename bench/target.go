@@ -211,6 +211,9 @@ type serverStatus struct {
 		Resumes  int64   `json:"resumes"`
 		Seconds  float64 `json:"seconds"`
 	} `json:"handshakes"`
+	Mailboxes struct {
+		Held int64 `json:"held"`
+	} `json:"mailboxes"`
 }
 
 // status reads /status.
