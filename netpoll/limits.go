@@ -41,8 +41,10 @@ const (
 	ReadTurnBytesMax = 64 << 10
 	// WriteTurnBytesMax is what one connection may write in a turn, rounded up to a call.
 	WriteTurnBytesMax = 256 << 10
-	// AcceptTurnMax is how many connections one listener accepts in a turn.
-	AcceptTurnMax = 128
+	// AcceptTurnMax is how many connections one listener accepts in a turn: 32 take about 0.4 ms.
+	AcceptTurnMax = 32
+	// HangupTurnMax is how many connections whose peer has gone are read to their end, and so closed, in a turn: about 0.3 ms.
+	HangupTurnMax = 16
 	// ReadyTurnMax is how many connections with left-over work are served in a turn.
 	ReadyTurnMax = 1024
 	// MessageTurnMax and MessageTurnBytesMax are how much of the inbox is delivered in a turn.

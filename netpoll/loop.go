@@ -38,6 +38,7 @@ type Loop struct {
 	readBuf   []byte   // the loop's one read buffer: left-over input in front, then what read(2) brings
 	ready     []ConnID // connections with left-over work
 	readyMark int      // how many of them are this turn's
+	hangups   int      // connections at their end that this turn has seen
 	dirty     []ConnID // connections with output to write
 	dirtyNow  []ConnID // those of this turn's pass
 	writable  []ConnID // connections whose OnWritable is due
@@ -134,6 +135,7 @@ func (l *Loop) beginTurn() {
 	}
 	l.inTurn = true
 	l.light = true
+	l.hangups = 0
 	l.meters[meterTurns]++
 	if !l.sameTime {
 		l.readClock()
@@ -191,6 +193,10 @@ func (l *Loop) serveReady() {
 		id := l.ready[i]
 		s := l.lookup(id)
 		if s == nil {
+			continue
+		}
+		if !l.mayEnd(s) {
+			l.ready = append(l.ready, id)
 			continue
 		}
 		s.flags &^= flagReady

@@ -20,9 +20,23 @@ func (l *Loop) onConnEvent(id ConnID, s *slot, ev Events) {
 		s.flags |= flagHangup
 		l.lookForReset(id, s)
 	}
-	if s.flags&flagReady == 0 {
+	switch {
+	case s.flags&flagReady != 0:
+	case !l.mayEnd(s):
+		l.addReady(id, s)
+	default:
 		l.receive(id, s)
 	}
+}
+
+// mayEnd says whether a connection may be read now, or waits for another turn because it is about to end and this turn has
+// ended its share: an end costs as much as several messages, and when a network goes away, thousands come at once.
+func (l *Loop) mayEnd(s *slot) bool {
+	if s.flags&flagHangup == 0 {
+		return true
+	}
+	l.hangups++
+	return l.hangups <= HangupTurnMax
 }
 
 // lookForReset finds a reset that read(2) would not tell of: behind a FIN that was read, or while reading is paused.

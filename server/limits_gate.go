@@ -12,8 +12,8 @@ const (
 	FlightBytesKeptMax = 32 << 20
 	// FlightsMax is how often one connection may be told that its ticket or its server key is wrong. Over it: close.
 	FlightsMax = 3
-	// HandshakeTurn is the most time that one turn of a loop gives to handshakes, but for the one that passes it.
-	HandshakeTurn = 300 * time.Microsecond
+	// HandshakeTurn is the most time that one turn of a loop gives to handshakes, but for the one that passes it: so one in a turn.
+	HandshakeTurn = 50 * time.Microsecond
 	// HandshakeBurst is how much of its share a loop without handshakes saves up.
 	HandshakeBurst = 5 * time.Millisecond
 	// HandshakeWaitMax bounds the queue by the time that it takes to serve it. Over it: refused with a retry-after.
