@@ -180,8 +180,12 @@ func (o *StormResult) rows(t *table) {
 	t.latency("generator late", o.Storm.GeneratorLateMs)
 	t.row("live messages", fmt.Sprintf("%d sent, %d lost, %d duplicated, %d reordered, %d damaged, %d sessions ended",
 		o.Storm.Sent, o.Storm.Lost, o.Storm.Duplicated, o.Storm.Reordered, o.Storm.Corrupted, o.Storm.Closed))
-	t.row("server memory", fmt.Sprintf("%.1f MB before, %.1f MB at the peak, %.1f MB after (%s times before)",
-		mb(o.Storm.RSSBeforeBytes), mb(o.Storm.RSSPeakBytes), mb(o.Storm.RSSAfterBytes), number(o.RSSRatio, 3)))
+	peak := "" // of a named server it is not sampled
+	if o.Storm.RSSPeakBytes > 0 {
+		peak = fmt.Sprintf(", %.1f MB at the peak", mb(o.Storm.RSSPeakBytes))
+	}
+	t.row("server memory", fmt.Sprintf("%.1f MB before%s, %.1f MB after (%s times before)",
+		mb(o.Storm.RSSBeforeBytes), peak, mb(o.Storm.RSSAfterBytes), number(o.RSSRatio, 3)))
 	t.row("server CPU", fmt.Sprintf("%s %% of one core in the calm, %s %% in the storm, %s %% without it",
 		number(o.Storm.Calm.ServerCPUPercent, 0), number(o.Storm.Storm.ServerCPUPercent, 0), number(o.Quiet.Storm.ServerCPUPercent, 0)))
 	for _, f := range o.Files {
