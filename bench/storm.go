@@ -248,7 +248,7 @@ func (sc *scene) act(ctx context.Context, name string, d time.Duration, until fu
 		if err := sleep(ctx, min(left, stormSampleEvery)); err != nil {
 			return a, err
 		}
-		st, err := sc.sample()
+		st, err := sc.sample(ctx)
 		if err != nil {
 			return a, err
 		}
@@ -269,7 +269,7 @@ func (sc *scene) seconds(at int64) float64 {
 }
 
 // sample takes one point over time.
-func (sc *scene) sample() (childStat, error) {
+func (sc *scene) sample(ctx context.Context) (childStat, error) {
 	st, err := sc.crowd.stat()
 	if err != nil {
 		return st, err
@@ -286,15 +286,30 @@ func (sc *scene) sample() (childStat, error) {
 		from: sc.lastAt, to: now, Seconds: sc.seconds(now), Ready: st.Ready,
 		Offered: per(did.Offered), Admitted: per(did.Admitted), Refused: per(did.Refused + did.Dropped + did.Unreachable),
 	}
-	if sc.target.own != nil {
-		if bytes, _, err := residentBytes(sc.target.own.Process.Pid); err == nil {
-			p.RSSBytes = bytes
-			sc.out.RSSPeakBytes = max(sc.out.RSSPeakBytes, bytes)
-		}
-	}
+	p.RSSBytes = sc.resident(ctx)
+	sc.out.RSSPeakBytes = max(sc.out.RSSPeakBytes, p.RSSBytes)
 	sc.out.Points = append(sc.out.Points, p)
 	sc.last, sc.lastAt = st.Crowd, now
 	return st, nil
+}
+
+// resident is the server's memory at this moment, as the system or, for a server that was named, /status has it; 0: not known.
+func (sc *scene) resident(ctx context.Context) int64 {
+	if sc.target.own != nil {
+		bytes, _, err := residentBytes(sc.target.own.Process.Pid)
+		if err != nil {
+			return 0
+		}
+		return bytes
+	}
+	if sc.target.admin == "" {
+		return 0
+	}
+	st, err := sc.target.status(ctx)
+	if err != nil {
+		return 0
+	}
+	return st.Memory.RSS
 }
 
 // memory is the server's memory after it has collected its garbage, twice: what the first time lets go of is given back the

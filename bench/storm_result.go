@@ -180,7 +180,7 @@ func (o *StormResult) rows(t *table) {
 	t.latency("generator late", o.Storm.GeneratorLateMs)
 	t.row("live messages", fmt.Sprintf("%d sent, %d lost, %d duplicated, %d reordered, %d damaged, %d sessions ended",
 		o.Storm.Sent, o.Storm.Lost, o.Storm.Duplicated, o.Storm.Reordered, o.Storm.Corrupted, o.Storm.Closed))
-	peak := "" // of a named server it is not sampled
+	peak := "" // where it can't be read
 	if o.Storm.RSSPeakBytes > 0 {
 		peak = fmt.Sprintf(", %.1f MB at the peak", mb(o.Storm.RSSPeakBytes))
 	}
