@@ -95,14 +95,20 @@ func (r *running) eventually(t testing.TB, what string, cond func(Status) bool) 
 // waitFor polls a condition until patience ends.
 func waitFor(t testing.TB, cond func() bool, what func() string) {
 	t.Helper()
+	waitWithin(t, patience, cond, what)
+}
+
+// waitWithin is waitFor for what takes its own time.
+func waitWithin(t testing.TB, limit time.Duration, cond func() bool, what func() string) {
+	t.Helper()
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
-	deadline := time.After(patience)
+	deadline := time.After(limit)
 	for !cond() {
 		select {
 		case <-tick.C:
 		case <-deadline:
-			t.Fatalf("waited %s in vain: %s", patience, what())
+			t.Fatalf("waited %s in vain: %s", limit, what())
 		}
 	}
 }
