@@ -7,8 +7,8 @@ import (
 )
 
 // handshakeDesk shares a loop's time between handshakes and everybody else. A handshake costs as much as fifty messages, so in a storm
-// of returning phones the desk takes them one by one from a queue, for HandshakeShare percent of the time, and never more than
-// HandshakeTurn of it in one turn of the loop: whoever is connected waits for one handshake, not for the storm.
+// of returning phones the desk takes them one by one from a queue, for HandshakeShare percent of the time, and
+// one in a turn of the loop (HandshakeTurn): whoever is connected waits for one handshake, not for the storm.
 //
 // The queue is bounded by time: what it holds takes at most HandshakeWaitMax. Behind it clients are told when to come back.
 type handshakeDesk struct {
