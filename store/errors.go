@@ -1,6 +1,9 @@
 package store
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 // Errors of Append, AppendShared and Replace. After each of them nothing has changed.
 var (
@@ -50,3 +53,37 @@ var (
 	// ErrAccountsClosed: Close was called.
 	ErrAccountsClosed = errors.New("store: the accounts are closed")
 )
+
+// Errors of the durable mailboxes: journal, offline store and keeper.
+var (
+	// ErrRecord: bytes that are no record.
+	ErrRecord = errors.New("store: not a record of the journal")
+	// ErrJournalDamaged: a journal is damaged before its tail. The error is a *DamageError and names the place.
+	ErrJournalDamaged = errors.New("store: the journal is damaged")
+	// ErrJournalMissing: a journal that was in use is not where it was.
+	ErrJournalMissing = errors.New("store: a journal is missing")
+	// ErrOfflineDamaged: what the offline store holds is not what was written. It is named, and never served.
+	ErrOfflineDamaged = errors.New("store: the offline store is damaged")
+	// ErrOfflineFailed: the offline store can't be used for now; it is opened anew when the disk allows.
+	ErrOfflineFailed = errors.New("store: the offline store has failed")
+	// ErrStoreLocked: another process has the data directory.
+	ErrStoreLocked = errors.New("store: the mailboxes are in use")
+	// ErrStoreVersion: a later version wrote them.
+	ErrStoreVersion = errors.New("store: the mailboxes are of a later version")
+)
+
+// DamageError names the exact place of damage.
+type DamageError struct {
+	Path   string // of the file
+	Offset int64  // in bytes; -1: unknown
+	Why    string
+	Err    error // ErrJournalDamaged or ErrOfflineDamaged
+}
+
+// Error implements error.
+func (e *DamageError) Error() string {
+	return fmt.Sprintf("%v: %s, byte %d: %s", e.Err, e.Path, e.Offset, e.Why)
+}
+
+// Unwrap implements errors.
+func (e *DamageError) Unwrap() error { return e.Err }

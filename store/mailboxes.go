@@ -61,6 +61,25 @@ func (m *Mailboxes) Append(e *Entry, payload []byte) error {
 	if err := m.mayAppend(e.Key); err != nil {
 		return err
 	}
+	return m.take(e, payload)
+}
+
+// Restore adds an entry that comes back from disk, and a copy of its payload. It may lie anywhere among the device's; one that is
+// there already stays as it is. Errors: ErrFull, ErrTooLarge, ErrUser. After an error nothing has changed.
+func (m *Mailboxes) Restore(e *Entry, payload []byte) error {
+	switch _, held := m.find(e.Key); {
+	case held:
+		return nil
+	case len(payload) > PayloadBytesMax:
+		return ErrTooLarge
+	case e.User > UserMax:
+		return ErrUser
+	}
+	return m.take(e, payload)
+}
+
+// take copies the payload and adds the entry.
+func (m *Mailboxes) take(e *Entry, payload []byte) error {
 	var blob slab.Handle
 	if len(payload) > 0 {
 		h, b := m.payloads.Alloc(lengthBytes + len(payload))
