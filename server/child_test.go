@@ -47,15 +47,19 @@ func runJob(job []string, in *bufio.Reader) error {
 		return loginClients(job[1], in)
 	case "exhausted":
 		return exhaustedServer(n(1), in)
+	case "serve":
+		return serveJob(job[1:], in)
 	}
 	return fmt.Errorf("no job %q", job)
 }
 
 // child is a helper process.
 type child struct {
-	t   testing.TB
-	in  io.WriteCloser
-	out *bufio.Reader
+	t      testing.TB
+	cmd    *exec.Cmd
+	in     io.WriteCloser
+	out    *bufio.Reader
+	killed bool
 }
 
 // startChild runs a job; it ends, and must have ended well, when the test does.
@@ -79,15 +83,29 @@ func startChild(t testing.TB, job string) *child {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
+	c := &child{t: t, cmd: cmd, in: in, out: bufio.NewReader(out)}
 	t.Cleanup(func() {
 		_ = in.Close() // ends the job
+		if c.killed {
+			return
+		}
 		stuck := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 		defer stuck.Stop()
 		if err := cmd.Wait(); err != nil {
 			t.Errorf("child %q: %v", job, err)
 		}
 	})
-	return &child{t: t, in: in, out: bufio.NewReader(out)}
+	return c
+}
+
+// kill ends the process as a crash does, and waits until it is gone.
+func (c *child) kill() {
+	c.t.Helper()
+	c.killed = true
+	if err := c.cmd.Process.Kill(); err != nil {
+		c.t.Fatal(err)
+	}
+	_ = c.cmd.Wait() // says that it was killed
 }
 
 // expect reads one line that begins with a word, and returns the rest.

@@ -13,6 +13,7 @@ import (
 
 	"trunkline/netpoll"
 	"trunkline/shard"
+	"trunkline/store"
 )
 
 // Config is everything `trunkline serve` can set. The zero value of a field means its default.
@@ -71,6 +72,7 @@ type Config struct {
 type hooks struct {
 	queue  func(shard.Queue) shard.Queue // stands before each loop's mailboxes
 	nowSec func() int64                  // the clock of tickets and tokens, unix seconds
+	fs     store.FS                      // below mailboxes, journal and state; accounts and keys keep the system's
 }
 
 // AdminOff is the value of Config.Admin that means: no admin listener.

@@ -93,7 +93,7 @@ func (s *Server) gateShared() *gateShared {
 		admission: s.admission, registrar: t.registrar, capacity: s.capacity, keys: t.keys,
 		rotation: int64(t.rotation / time.Second), share: s.cfg.HandshakeShare,
 	}
-	if s.cfg.hooks != nil {
+	if s.cfg.hooks != nil && s.cfg.hooks.nowSec != nil {
 		shared.nowSec = s.cfg.hooks.nowSec
 	}
 	return shared
