@@ -70,6 +70,18 @@ var (
 	ErrStoreLocked = errors.New("store: the mailboxes are in use")
 	// ErrStoreVersion: a later version wrote them.
 	ErrStoreVersion = errors.New("store: the mailboxes are of a later version")
+	// ErrStateDamaged: the state file is not what was written, or it is gone. The error is a *DamageError and names the place.
+	ErrStateDamaged = errors.New("store: the state file is damaged")
+	// ErrJournalTaken: a directory for the journal has the journal of other mailboxes.
+	ErrJournalTaken = errors.New("store: the directory has another journal")
+	// ErrOwnerEpochs: OwnerEpochMax owner epochs were used.
+	ErrOwnerEpochs = errors.New("store: no owner epoch is left")
+	// ErrNotSettled: what desks have handed over is not on the disk.
+	ErrNotSettled = errors.New("store: not everything is on the disk")
+	// ErrKeeperClosed: Close was called.
+	ErrKeeperClosed = errors.New("store: the mailboxes are closed")
+	// ErrBackupPlace: the place for a backup is not empty.
+	ErrBackupPlace = errors.New("store: the directory for the backup is not empty")
 )
 
 // DamageError names the exact place of damage.
@@ -77,7 +89,7 @@ type DamageError struct {
 	Path   string // of the file
 	Offset int64  // in bytes; -1: unknown
 	Why    string
-	Err    error // ErrJournalDamaged or ErrOfflineDamaged
+	Err    error // ErrJournalDamaged, ErrOfflineDamaged or ErrStateDamaged
 }
 
 // Error implements error.
