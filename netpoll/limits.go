@@ -73,6 +73,8 @@ const (
 	parcelBytesKept = 128 << 10
 	// parcelsKept is how many empty parcels an inbox keeps for its senders; more are left to the collector.
 	parcelsKept = 128
+	// parcelsHeld is how many empty parcels a loop keeps for each other loop beside; more are left to the collector.
+	parcelsHeld = 16
 )
 
 // Memory of a loop.

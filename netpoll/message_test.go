@@ -246,3 +246,54 @@ func TestPostAfterShutdownIsRefused(t *testing.T) {
 		t.Errorf("Start: %v", err)
 	}
 }
+
+// What a turn posts must not be taken up before the turn has ended, however much it is: who makes a turn durable in OnTick could else be
+// overtaken by what follows from it.
+func TestNoMessageLeavesBeforeItsTurnHasEnded(t *testing.T) {
+	eachPoller(t, func(t *testing.T, cfg Config) {
+		cfg.Loops = 2
+		const messages, size = 900, 1_000 // many parcels
+		var got, early atomic.Int64
+		var ticked atomic.Bool
+		g := newRig(t, cfg, func(s *script) {
+			if s.l.Index() == 0 {
+				s.tick = func() { ticked.Store(true) }
+				return
+			}
+			s.message = func(from int, msg []byte) {
+				if from != 0 {
+					return
+				}
+				if n := binary.LittleEndian.Uint64(msg); n != uint64(got.Load()%messages) {
+					t.Errorf("got %d as number %d", n, got.Load())
+				}
+				if got.Add(1); !ticked.Load() {
+					early.Add(1)
+				}
+			}
+		})
+		for range 3 { // parcels are used again
+			before := got.Load()
+			g.on(0, func(s *script) {
+				ticked.Store(false)
+				msg := make([]byte, size)
+				for i := range uint64(messages) {
+					binary.LittleEndian.PutUint64(msg, i)
+					must(t, s.l.Post(1, msg))
+				}
+				in := &g.r.loops[1].inbox
+				in.mu.Lock()
+				defer in.mu.Unlock()
+				for _, p := range in.queue {
+					if p.from == 0 {
+						t.Error("a parcel has left before OnTick")
+					}
+				}
+			})
+			g.until("all have come", func() bool { return got.Load() == before+messages })
+		}
+		if early.Load() > 0 {
+			t.Errorf("%d messages were taken before OnTick", early.Load())
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package netpoll
 
-// Post copies msg for another loop (or this one), FIFO for each pair; it leaves at the end of the turn.
+// Post copies msg for another loop (or this one), FIFO for each pair; it leaves at the end of the turn and not before: nobody can
+// take it up before OnTick has seen the turn whole.
 // ErrInboxFull only above the hard limit of limits.go; callers who can wait look at Credit first.
 func (l *Loop) Post(to int, msg []byte) error {
 	if uint(to) >= uint(len(l.outboxes)) {
@@ -15,7 +16,7 @@ func (l *Loop) Post(to int, msg []byte) error {
 		return ErrInboxFull
 	}
 	if o.p != nil && len(o.p.buf) > 0 && len(o.p.buf)+int(size) > parcelBytesJoined {
-		l.handIn(to)
+		o.next()
 	}
 	p := l.outParcel(o, to)
 	p.buf = appendMessage(p.buf, msg)
@@ -35,9 +36,21 @@ func (l *Loop) Credit(to int) int {
 
 // outbox is what this turn sends to one loop.
 type outbox struct {
-	p       *parcel // nil or empty: nothing yet
-	posted  int64   // bytes ever posted
-	ceiling int64   // posted may grow up to here without another look at what the other loop has taken
+	p       *parcel   // nil or empty: nothing yet
+	full    []*parcel // go before p; parcels that grow no further can be used again
+	spare   []*parcel // empty, for the next turn that fills more than one
+	posted  int64     // bytes ever posted
+	ceiling int64     // posted may grow up to here without another look at what the other loop has taken
+}
+
+// next begins another parcel behind one that is full.
+func (o *outbox) next() {
+	o.full = append(o.full, o.p)
+	o.p = nil
+	if n := len(o.spare); n > 0 {
+		o.p, o.spare[n-1] = o.spare[n-1], nil
+		o.spare = o.spare[:n-1]
+	}
 }
 
 // roomAt looks anew whether size bytes stay below the hard limit.
@@ -47,8 +60,7 @@ func (l *Loop) roomAt(to int, size int64) bool {
 	return o.posted+size <= o.ceiling
 }
 
-// outParcel is the parcel that goes to a loop at the end of this turn. One that is full goes at once: parcels that grow no
-// further can be used again.
+// outParcel is the newest parcel that goes to a loop at the end of this turn.
 func (l *Loop) outParcel(o *outbox, to int) *parcel {
 	if o.p == nil {
 		o.p = &parcel{}
@@ -63,27 +75,35 @@ func (l *Loop) outParcel(o *outbox, to int) *parcel {
 // flushOutboxes hands in what was posted in this turn: for each target one lock and at most one wake.
 func (l *Loop) flushOutboxes() {
 	for _, to := range l.outDirty {
-		if len(l.outboxes[to].p.buf) > 0 {
-			l.handIn(to)
+		o := &l.outboxes[to]
+		if len(o.p.buf) == 0 {
+			continue // handed in: it is on the list once for each parcel
 		}
+		for i, p := range o.full {
+			o.full[i] = nil
+			if empty := l.handIn(p, to); len(o.spare) < parcelsHeld {
+				o.spare = append(o.spare, empty)
+			}
+		}
+		o.full = o.full[:0]
+		o.p = l.handIn(o.p, to)
 	}
 	l.outDirty = l.outDirty[:0]
 }
 
-// handIn gives a loop the parcel that is for it. When that loop has ended, what is in it is lost: the reactor goes down.
-func (l *Loop) handIn(to int) {
-	o := &l.outboxes[to]
-	empty, ring, ok := l.r.loops[to].inbox.put(o.p)
+// handIn gives a loop a parcel that is for it, and takes an empty one. When that loop has ended, what is in it is lost: the reactor goes down.
+func (l *Loop) handIn(p *parcel, to int) (empty *parcel) {
+	empty, ring, ok := l.r.loops[to].inbox.put(p)
 	if !ok {
-		l.r.loseParcel(to, o.p)
-		o.p.buf, o.p.at = o.p.buf[:0], 0
-		return
+		l.r.loseParcel(to, p)
+		p.buf, p.at = p.buf[:0], 0
+		return p
 	}
-	o.p = empty
 	if ring && to != l.index {
 		l.meters[meterWakes]++
 		l.r.wake(to)
 	}
+	return empty
 }
 
 // drainInbox delivers what other loops have sent, up to the turn's budget.
