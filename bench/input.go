@@ -14,6 +14,14 @@ func within(name string, v, low, high int) error {
 	return nil
 }
 
+// withinNumber checks a number with a point.
+func withinNumber(name string, v, low, high float64) error {
+	if !(v >= low && v <= high) { // not a number is neither
+		return fmt.Errorf("%w: %s is %v, it must lie between %v and %v", ErrInput, name, v, low, high)
+	}
+	return nil
+}
+
 // withinTime checks a duration that a caller gave.
 func withinTime(name string, v, low, high time.Duration) error {
 	if v < low || v > high {

@@ -40,12 +40,27 @@ const (
 	StormFactorMax = 100
 	// LoginsMax bounds the logins of one round of `bench login`.
 	LoginsMax = 10_000
+	// MixUsersMax bounds the users of `bench mix`: at the end all are logged in at once, from one source address.
+	MixUsersMax = connectionsPerSource
+	// MixSpeedMax bounds how much faster than a day a mixed day passes: above it, most visits would be shorter than a login takes.
+	MixSpeedMax = 100_000
 	// PeersMax bounds the foreign servers that one run compares with.
 	PeersMax = 8
 )
 
 // Limits of the generator itself.
 const (
+	// mixBytesMin and mixBytesMax bound one message of a mixed day: room for the head of the payload, and a longer text than people type.
+	mixBytesMin = payloadHeadBytes
+	mixBytesMax = 4_000
+	// phoneBufferBytes is what a phone reads at once and about what it writes at once.
+	phoneBufferBytes = 8 << 10
+	// phonePingEvery is after how long a silence a phone says PING: below the server's default keepalive.
+	phonePingEvery = 2 * time.Minute
+	// mixPlayers is how many goroutines play a mixed day; each plays some of its people.
+	mixPlayers = 4
+	// mixReturnEvery is the distance between two of those who come back when a mixed day is over.
+	mixReturnEvery = 2 * time.Millisecond
 	// connectionsPerSource is how many connections leave from one source address: below the 28,232 ports that Linux
 	// hands out by default. More connections use 127.0.0.2, 127.0.0.3, ...
 	connectionsPerSource = 25_000
