@@ -77,19 +77,23 @@ func (s *Shard) applySession(now int64, conn Conn, p *session) {
 func (s *Shard) stepMailbox(now int64) {
 	ev := &s.mailboxEv
 	p := s.mailboxes.At(ev.index)
+	s.nowMs = now
 	s.doing = doing{machine: doingMailbox, event: ev.kind}
 	s.mailbox = *p
 	s.out.reset()
 	s.mailbox.step(now, ev, &s.world, &s.out)
 	s.applyQueue()
-	s.commitMailbox(p, &s.mailbox)
+	s.commitMailbox(ev.index, p, &s.mailbox)
 	s.doing.machine = doingNothing
 	s.applyMailbox(ev.index, p)
 }
 
-// commitMailbox takes over what a step has made of a record.
-func (s *Shard) commitMailbox(p, stepped *mailbox) {
+// commitMailbox takes over what a step has made of a record, and has it outlive the process.
+func (s *Shard) commitMailbox(index uint32, p, stepped *mailbox) {
 	s.stats.MailboxesIdle += stepped.idle() - p.idle()
+	if s.cfg.Disk != nil {
+		s.keep(index, p, stepped)
+	}
 	*p = *stepped
 }
 
@@ -104,6 +108,9 @@ func (s *Shard) applyMailbox(index uint32, p *mailbox) {
 	}
 	if out.release != 0 {
 		s.releaseHeld(p, out.release)
+	}
+	if out.fetch {
+		s.fetchEntries(p)
 	}
 	if out.hasMet {
 		s.pairs.enter(out.met)
@@ -134,6 +141,7 @@ func (s *Shard) applyQueue() {
 		if err != nil {
 			panic(err)
 		}
+		s.noteEntry(q)
 	}
 }
 
@@ -167,16 +175,15 @@ func (s *Shard) measureRoom() {
 	}
 }
 
-// checkIntake tells all loops when the store of this one is full, and when it has room again.
+// checkIntake tells all loops when the store of this one is full or its disk refuses, and when it has room again.
 func (s *Shard) checkIntake() {
-	stats := s.cfg.Queue.Stats()
-	held := stats.PayloadBytes + int64(stats.Entries)*storeEntryBytes
+	held := s.held()
 	stopped := s.intakeStopped(s.cfg.Loop)
 	code := uint8(0)
 	switch {
-	case !stopped && held >= s.cfg.StoreBytesMax:
+	case !stopped && (s.trouble || held >= s.cfg.StoreBytesMax):
 		code = 1
-	case stopped && held <= s.cfg.StoreBytesMax/storeResumeDen*storeResumeNum:
+	case stopped && !s.trouble && held <= s.cfg.StoreBytesMax/storeResumeDen*storeResumeNum:
 	default:
 		return
 	}
@@ -195,6 +202,9 @@ func (s *Shard) Stats() Stats {
 	st.Users, st.Mailboxes = int64(s.users.len()), int64(s.mailboxes.Len())
 	st.CullBacklog = s.wheel.due()
 	st.QueueEntries, st.QueueBytes = int64(q.Entries), q.PayloadBytes
+	st.ParkedUsers, st.ParkedBytes = int64(len(s.parked)), s.parkedBytes
+	st.Dirty, st.DirtyBytes, st.Ledgers = int64(s.dirty.count), s.dirtyBytes, int64(s.ledgers.Len())
+	st.Awaiting = int64(len(s.awaits.l) - s.awaits.head)
 	return st
 }
 

@@ -21,6 +21,13 @@ type Config struct {
 	StoreBytesMax     int64 // of this loop; over it intake stops
 	SubscriptionsMax  int   // of a session
 
+	Disk          Disk   // what outlives the process; nil: nothing does
+	Cache         Cache  // with Disk: the way back into Queue
+	Durable       bool   // with Disk: ticks wait for the journal (--ack=disk)
+	WriteBackMs   int64  // with Disk: how long a mailbox may be dirty
+	DirtyBytesMax int64  // with Disk: over so many bytes of payloads that are not written back, no mailbox waits for its time
+	RetentionSec  uint32 // what has waited for longer goes, uncounted for second ticks and counted in Stats; 0: nothing does
+
 	Proven          bool  // a HELLO needs an Identity
 	UserSessionsMax int   // devices of one user that may be attached at once; 0: DevicesMax
 	MailboxIdleMs   int64 // an empty mailbox whose device stays away for so long is dropped; 0: never
@@ -42,7 +49,7 @@ type Rate struct {
 // withDefaults fills the zero fields and refuses what can't work: a wrong Config is a fault of the program.
 func (c Config) withDefaults() Config {
 	if c.Queue == nil || c.Incarnation == 0 || c.Placement.Loops < 1 || c.Placement.Loops > LoopsMax ||
-		c.Loop < 0 || c.Loop >= c.Placement.Loops || c.OwnerEpoch >= 1<<24 {
+		c.Loop < 0 || c.Loop >= c.Placement.Loops || c.OwnerEpoch >= 1<<24 || c.Disk != nil && c.Cache == nil || c.Disk == nil && c.Durable {
 		panic(fmt.Sprintf("shard: loop %d of %d, incarnation %d, epoch %d and queue %v make no shard",
 			c.Loop, c.Placement.Loops, c.Incarnation, c.OwnerEpoch, c.Queue != nil))
 	}
@@ -59,6 +66,8 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.StoreBytesMax, StoreBytesMaxDefault)
 	setDefault(&c.SubscriptionsMax, SubscriptionsMaxDefault)
 	setDefault(&c.UserSessionsMax, DevicesMax)
+	setDefault(&c.WriteBackMs, WriteBackMsDefault)
+	setDefault(&c.DirtyBytesMax, c.StoreBytesMax/dirtyPart)
 	return c
 }
 

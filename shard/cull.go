@@ -12,6 +12,9 @@ package shard
 //     those that never were must stay no_such_device. Over companionsMax a companion's mailbox stays;
 //   - what is forgotten: when the user was last seen, and an unused rate.
 //
+// With a Disk nothing is forgotten, and none of the above is needed: a user whose devices are all away leaves memory whole, with whatever
+// waits, and comes back when something comes (residence.go).
+//
 // Every mailbox is on the wheel from its first moment on, and is looked at when its bucket is due: that it was busy meanwhile is seen
 // only then, so nothing on a message's way knows the wheel. A look costs one record, and a mailbox gets one or two in MailboxIdleMs.
 type wheel struct {
@@ -98,6 +101,13 @@ func (s *Shard) wakeForWheel(now int64) {
 
 // look culls a mailbox or puts it back on the wheel.
 func (s *Shard) look(now int64, index uint32, m *mailbox) {
+	if s.cfg.RetentionSec > 0 {
+		s.expireHeld(now, index, m)
+	}
+	if s.cfg.Disk != nil {
+		s.lookUser(now, index, m)
+		return
+	}
 	wait := s.cfg.MailboxIdleMs
 	if m.idle() == 1 && m.flags&(flagTicking|flagStarved) == 0 && m.held == 0 {
 		wait = min(wait-(now-int64(m.seenSec)*1_000), wait)

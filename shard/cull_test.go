@@ -155,10 +155,11 @@ func TestWhatWaitsOrIsInUseIsNeverDropped(t *testing.T) {
 	f.current = message{kind: msgAttach, user: 1002, conn: 1<<32 | 1, first: 77}
 	f.take(f.now) // online
 	f.visit(1003, 0, 1)
-	m := f.mailboxes.At(f.find(1003, 0, 0))
+	index := f.find(1003, 0, 0)
+	m := f.mailboxes.At(index)
 	n := *m
 	n.inflight = 1
-	f.commitMailbox(m, &n) // in flight
+	f.commitMailbox(index, m, &n) // in flight
 	f.advance(10 * idleForTest)
 	f.expect(t, 3, 3, "after ten times the time")
 }

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"trunkline/codec"
+	"trunkline/store"
 )
 
 // The directory: which users and devices there are, and the way of a message to the machine it is for.
@@ -120,6 +121,11 @@ func (s *Shard) makeMailbox(user uint64, device uint8) codec.ErrorCode {
 	first = max(first, s.wheel.seqFloor)
 	*m = mailbox{user: user, device: device, state: mailboxOffline, last: first, acked: first, sent: first, next: s.users.first(user)}
 	s.users.put(user, index)
+	if s.cfg.Disk != nil {
+		s.note.Kind, s.note.Head = store.RecordHead, m.head(&s.world)
+		s.cfg.Disk.Note(&s.note)
+		s.touch(index, m)
+	}
 	s.stats.MailboxesIdle++
 	s.armWheel(index, m, s.cfg.MailboxIdleMs)
 	delete(s.wheel.companions, companion{user, device})
@@ -132,6 +138,7 @@ const seqCounterBits = 40
 // takeRoute appends s.current to every mailbox that it names, or to none.
 func (s *Shard) takeRoute(now int64) {
 	m := &s.current
+	s.nowMs = now
 	s.doing = doing{machine: doingUser}
 	s.out.reset()
 	if code, device := s.checkRoute(m); code != codec.CodeNone {
@@ -148,7 +155,7 @@ func (s *Shard) takeRoute(now int64) {
 	}
 	s.applyQueue()
 	for i, index := range s.fannedAt {
-		s.commitMailbox(s.mailboxes.At(index), &s.fanned[i])
+		s.commitMailbox(index, s.mailboxes.At(index), &s.fanned[i])
 	}
 	if m.flags&codec.FlagNoStore == 0 || len(s.fannedAt) > 0 {
 		s.pairs.met(m.user, m.peer)

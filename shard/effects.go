@@ -48,6 +48,7 @@ type effects struct {
 	// Of a mailbox.
 	ticking  bool // put it on the list of those that owe a first tick
 	starved  bool // put it on the list of those that could not push
+	fetch    bool // ask the disk for more of it
 	presence presenceEffect
 	hold     []outcome // rejections that wait until the mark passes their cseq
 	release  uint64    // 0, or let go of held rejections up to this cseq
@@ -76,7 +77,7 @@ func (out *effects) reset() {
 	out.moveTo = -1
 	out.close, out.free, out.leave, out.redeliver = false, false, false, false
 	out.subscribe, out.unsubscribe, out.forget = out.subscribe[:0], out.unsubscribe[:0], 0
-	out.ticking, out.starved, out.presence = false, false, presenceSame
+	out.ticking, out.starved, out.fetch, out.presence = false, false, false, presenceSame
 	out.hold, out.release = out.hold[:0], 0
 	out.met, out.hasMet = 0, false
 }

@@ -180,7 +180,7 @@ func (s *session) becomeConfirmed(now int64, w *world, out *effects) {
 // generation, and its connection is newer than any that was seen of it. So a flight is taken early once at most, never after
 // a later one of its client, and never when the server has forgotten what it would have to know.
 func (m *mailbox) ordinary(msg *message, w *world) bool {
-	return m.state == mailboxOffline && msg.gen != 0 && msg.gen == m.gen && msg.peer == w.cfg.Incarnation &&
+	return m.state == mailboxOffline && m.flags&flagDoubt == 0 && msg.gen != 0 && msg.gen == m.gen && msg.peer == w.cfg.Incarnation &&
 		uint32(msg.seq) > m.epoch && msg.first <= m.last
 }
 

@@ -67,6 +67,28 @@ const (
 	storeResumeNum, storeResumeDen = 7, 8
 )
 
+// The disk.
+const (
+	// WriteBackMsDefault is how long a mailbox may be dirty: by then most of what came is acknowledged and never gets there.
+	WriteBackMsDefault = 5_000
+	// dirtyPart of StoreBytesMax may be dirty before mailboxes are written back whatever their age.
+	dirtyPart = 8
+	// sliceMailboxesMax mailboxes or sliceBytesMax bytes are written back in one turn; a single mailbox may be more.
+	sliceMailboxesMax = 256
+	sliceBytesMax     = 256 << 10
+	// evictNum / evictDen of StoreBytesMax is where entries begin to leave memory, evictsMax mailboxes a turn.
+	evictNum, evictDen = 3, 4
+	evictsMax          = 64
+	// parkedUsersMax users of one loop may be loading at once. Over it logins of others are refused for a while, and receipts for them are
+	// dropped and counted. What is parked counts against StoreBytesMax, so intake stops before it is much.
+	parkedUsersMax = 1 << 16
+	// unloadRetryPart of MailboxIdleMs is when a user is looked at again that was not on the disk yet.
+	unloadRetryPart = 32
+	// loadRetryMs is when a load that failed is tried again, damagedRetryMs when the disk could not read what was written.
+	loadRetryMs    = 1_000
+	damagedRetryMs = 60_000
+)
+
 // Rates.
 const (
 	// repeatPart: 2^repeatPart repeated SENDs count like one control stanza. A refusal has a whole window of them sent again.

@@ -57,6 +57,9 @@ import (
 //	ping            ignore              ponged                ponged
 //	ping starved    ignore              ignore                ignore
 //	credit pinged   ignore              push ponged           push ponged
+//	durable         ignore              push owe              push owe
+//	durable late    ignore              ignore                ignore
+//	loaded          ignore              push                  push
 //
 // The end is culling: see wheel.
 type mailboxState uint8
@@ -78,6 +81,7 @@ const (
 	flagRefused                          // the next cseq was refused for a while: later ones are ignored until it returns
 	flagPinged                           // the session asks whether all is pushed; told when it does not starve any more
 	flagAccount                          // the generation is the account's
+	flagDoubt                            // it is what a crash has left: a connection epoch may be missing
 )
 
 // mailbox is one device on its user's home loop: what waits for it, and how far its uplink has come. At most 128 bytes, no
@@ -107,10 +111,12 @@ type mailbox struct {
 	conversations uint32 // state of the limit of first messages
 	due           uint32 // the next mailbox of its bucket on the wheel
 	epoch         uint32 // the highest connection epoch of this generation that was attached
+	ledger        uint32 // what the disk does not have, or has alone; 0: neither
 	gen           uint16 // 0: nobody has logged in yet
 	registered    uint16 // the last generation given out on this data; 0: none. Another gen was adopted from its client
-	window        uint16 // entries that are with the client
 	rejections    uint16 // of the notices
+	window        uint8  // entries that are with the client
+	unticked      uint8  // so much of the mark waits for the journal
 	device        uint8
 	loop          uint8 // of the attached session
 	state         mailboxState
@@ -119,16 +125,17 @@ type mailbox struct {
 
 // The kinds of entry. Receipts have their codec.ReceiptKind.
 const (
-	entryMessage  store.EntryKind = 0x10
-	entryRejected                 = store.EntryKind(codec.ReceiptRejected)
+	entryMessage  = store.KindMessage
+	entryRejected = store.KindRejected // codec.ReceiptRejected
 )
 
 // mailboxEvent is what a mailbox is told. index is its place in the table, part the piece of a route that is for it.
 type mailboxEvent struct {
-	kind    eventKind
-	index   uint32
-	message *message
-	part    codec.Part
+	kind     eventKind
+	index    uint32
+	message  *message
+	part     codec.Part
+	promised promised // of evDurable
 }
 
 // Step tells the mailbox what happened. It changes only *m and out.
@@ -149,6 +156,9 @@ func (m *mailbox) stepOffline(now int64, ev *mailboxEvent, w *world, out *effect
 		m.flags &^= flagTicking // the next SUCCESS tells
 	case evCredit:
 		m.flags &^= flagStarved
+	case evDurable:
+		m.tickTo(ev.promised.of(m)) // the next SUCCESS tells
+	case evLoaded: // the client is gone again
 	case evMessage:
 		switch ev.message.kind {
 		case msgDetach, msgSend, msgRead, msgAck, msgPing, msgConfirm: // late: the client says it again when it is back
@@ -165,11 +175,15 @@ func (m *mailbox) stepOnline(now int64, ev *mailboxEvent, w *world, out *effects
 	case evTick:
 		m.flags &^= flagTicking
 		t := m.toSession(out, msgTicked)
-		t.first, t.timeSec = m.mark, uint32(now/1000)
+		t.first, t.timeSec = m.ticked(), uint32(now/1000)
 	case evCredit:
 		m.flags &^= flagStarved
 		m.push(w, out)
 		m.pong(out)
+	case evDurable:
+		m.becomeDurable(ev.promised, w, out)
+	case evLoaded:
+		m.push(w, out)
 	case evMessage:
 		m.onlineMessage(now, ev, w, out)
 	default:
@@ -294,7 +308,7 @@ func (m *mailbox) welcome(msg *message, same bool, w *world, out *effects) (resu
 	switch {
 	case m.attached() && m.conn != msg.conn && uint32(msg.seq) < m.epoch:
 		return false, codec.CodeReplaced // by the newer one that is attached
-	case same && msg.first > m.last:
+	case same && msg.first > m.lastEver(w):
 		return false, codec.CodeAckInvalid
 	}
 	m.raiseMark(msg.last, w, out)
@@ -311,7 +325,7 @@ func foldToken(token uint64) uint32 {
 
 // begin starts a generation: its cseqs have nothing to do with those before.
 func (m *mailbox) begin(gen uint16, mark uint64, out *effects) {
-	m.gen, m.mark, m.done, m.inflight = gen, mark, 0, 0
+	m.gen, m.mark, m.done, m.inflight, m.unticked = gen, mark, 0, 0, 0
 	m.epoch = 0
 	m.flags &^= flagAccount
 	if m.held != 0 {
@@ -354,6 +368,7 @@ func (m *mailbox) becomeOnline(ev *mailboxEvent, w *world, out *effects) {
 		m.announce(w, out)
 	}
 	m.state = mailboxOnline
+	m.flags &^= flagDoubt
 	m.attachTo(ev, w, out)
 }
 
@@ -371,7 +386,7 @@ func (m *mailbox) attachTo(ev *mailboxEvent, w *world, out *effects) {
 	m.sent, m.window, m.windowBytes = m.acked, 0, 0
 	m.flags &^= flagRefused | flagPinged
 	a := m.toSession(out, msgAttached)
-	a.gen, a.first, a.last, a.hint = m.gen, m.mark, m.acked, ev.index
+	a.gen, a.first, a.last, a.hint = m.gen, m.ticked(), m.acked, ev.index
 	m.push(w, out)
 }
 

@@ -125,6 +125,14 @@ func mailboxEvents() map[string]mailboxRow {
 		"credit":       {ev: mailboxEvent{kind: evCredit, index: 1}, prepare: behind},
 		"ping":         {ev: said(message{kind: msgPing, conn: testConn})},
 		"ping starved": {ev: said(message{kind: msgPing, conn: testConn}), prepare: func(_ *Shard, m *mailbox) { m.flags |= flagStarved }},
+		"durable": {ev: mailboxEvent{kind: evDurable, index: 1, promised: promised{gen: testGen, mark: 3}}, prepare: func(s *Shard, m *mailbox) {
+			behind(s, m)
+			m.unticked = 1
+		}},
+		"durable late": {ev: mailboxEvent{kind: evDurable, index: 1, promised: promised{gen: testGen - 1, mark: 3}}, prepare: func(_ *Shard, m *mailbox) {
+			m.unticked = 1
+		}},
+		"loaded": {ev: mailboxEvent{kind: evLoaded, index: 1}, prepare: behind},
 		"credit pinged": {ev: mailboxEvent{kind: evCredit, index: 1}, prepare: func(s *Shard, m *mailbox) {
 			behind(s, m)
 			m.flags |= flagStarved | flagPinged

@@ -38,7 +38,7 @@ func (m *mailbox) coalesce(msg *message, w *world, out *effects) bool {
 		return false // the newest entry is gone or with the client
 	}
 	e, ok := w.cfg.Queue.Last(m.user, m.device)
-	if !ok || e.Kind != store.EntryKind(msg.code) || e.Peer != msg.peer ||
+	if !ok || e.Seq != m.last || e.Kind != store.EntryKind(msg.code) || e.Peer != msg.peer ||
 		e.PeerDevice != msg.peerDevice || e.Gen != msg.gen {
 		return false
 	}

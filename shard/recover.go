@@ -78,6 +78,9 @@ func (s *Shard) crashMailbox(d doing) {
 	s.rebuild(index)
 	s.out.reset()
 	switch kind := s.current.kind; {
+	case d.event == evDurable:
+		m.tickTo(s.mailboxEv.promised.of(m)) // what is durable stays so
+		m.expel(&s.out)
 	case d.event != evMessage:
 		m.expel(&s.out)
 	case kind == msgAttach:
@@ -100,7 +103,8 @@ func (s *Shard) giveUp(m *mailbox) {
 		if s.current.conn == m.conn {
 			n := *m
 			n.state, n.conn, n.loop = mailboxOffline, 0, 0
-			s.commitMailbox(m, &n)
+			s.out.reset()
+			s.commitMailbox(s.mailboxEv.index, m, &n)
 		}
 	case msgStored, msgRejected:
 		if s.current.gen == m.gen {
@@ -119,16 +123,28 @@ func (s *Shard) giveUp(m *mailbox) {
 func (s *Shard) rebuild(index uint32) {
 	m := s.mailboxes.At(index)
 	n := *m
-	n.entries, n.notices, n.rejections, n.bytes, n.window, n.windowBytes = 0, 0, 0, 0, 0, 0
+	n.window, n.windowBytes = 0, 0
 	s.out.reset()
+	cold := s.coldCounts(m)
+	n.entries, n.notices, n.rejections, n.bytes = cold.Messages, cold.Notices, uint16(cold.Rejections), uint32(cold.Bytes)
+	rejected := uint64(0)
 	s.cfg.Queue.Scan(m.user, m.device, 0, func(e *store.Entry, payload []byte) bool {
 		n.count(e, len(payload))
 		if e.Kind == entryRejected && e.Gen == n.gen && e.First > n.mark {
+			if s.cfg.Durable {
+				n.unticked += uint8(e.First - n.mark)
+			}
 			n.moveMark(e.First, &s.out)
+			if rejected == 0 {
+				rejected = e.Seq
+			}
 		}
 		return true
 	})
-	s.commitMailbox(m, &n)
+	s.commitMailbox(index, m, &n)
+	if rejected != 0 && s.cfg.Durable {
+		s.await(index, m, rejected)
+	}
 	if s.out.release != 0 {
 		s.releaseHeld(m, s.out.release)
 	}

@@ -130,6 +130,8 @@ const (
 	evCrashed              // session: its step panicked
 	evTick                 // mailbox: the turn ends, tell the first tick
 	evCredit               // mailbox: try again to push
+	evDurable              // mailbox: what it promised may be told
+	evLoaded               // mailbox: more of it is in memory
 )
 
 // event is what a machine is told. frame aliases the loop's input, message is valid during the step.

@@ -5,6 +5,7 @@ import (
 
 	"trunkline/codec"
 	"trunkline/internal/slab"
+	"trunkline/store"
 )
 
 // Shard is all machines of one loop: the tables they live in, the queue of what they tell each other, and the hands that
@@ -38,6 +39,23 @@ type Shard struct {
 	backlog  []backlog
 	slotsMax uint32 // one above the highest slot seen
 	pace     drainPace
+
+	// Of the disk; unused without one.
+	note        store.Record // what is being noted
+	nowMs       int64        // of the last step
+	newsNow     int64
+	onNews      func(n *store.News)
+	dirty       ledgerList
+	dirtyBytes  int64
+	slices      sliceList
+	awaits      awaitList
+	evictables  []uint32 // ledgers, those first that were written first
+	loaded      []uint32 // mailboxes that have more in memory than before
+	parked      map[uint64]*parking
+	parkedBytes int64
+	ready       []uint64 // users whose parking may be taken
+	retries     []retry
+	trouble     bool // nothing can be made durable
 }
 
 // New makes the shard of one loop. It panics on a Config that can't work.
@@ -52,6 +70,9 @@ func New(cfg Config, host Host) *Shard {
 	s.watches = slab.NewSlab[watch](watchesMax)
 	s.watched = make(map[uint64]uint32)
 	s.helds = slab.NewSlab[held](heldMax)
+	s.ledgers = slab.NewSlab[ledger](2 * s.cfg.UsersMax)
+	s.parked = make(map[uint64]*parking)
+	s.onNews = s.hear
 	s.pushing.f = s.pushing.entry
 	s.acking.f = s.acking.entry
 	s.messages, s.controls, s.converses = newLimit(s.cfg.Messages), newLimit(s.cfg.Controls), newLimit(s.cfg.Conversations)
@@ -146,6 +167,9 @@ func (s *Shard) Message(now int64, from int, msg []byte) {
 
 // Tick ends a turn: first ticks are told, what found no room tries again.
 func (s *Shard) Tick(now int64) {
+	if s.cfg.Disk != nil {
+		s.disk(now)
+	}
 	s.flushBacklog(now)
 	s.measureRoom()
 	s.checkIntake()
@@ -156,6 +180,19 @@ func (s *Shard) Tick(now int64) {
 	}
 	s.drainOn(now)
 	s.cull(now)
+	if s.cfg.Disk != nil {
+		s.writeBack(now)
+		s.evict()
+	}
+}
+
+// disk hears what the disk has done, and what could not go on without it goes on.
+func (s *Shard) disk(now int64) {
+	s.takeNews(now)
+	s.durable(now, s.cfg.Disk.Durable())
+	s.workOff(now, &s.loaded, evLoaded)
+	s.unpark(now)
+	s.retryLoads(now)
 }
 
 // workOff tells each mailbox of a list; those that put themselves on it again come next turn.
@@ -187,8 +224,16 @@ func (s *Shard) lookup(conn Conn) *session {
 	return nil
 }
 
-// take gives s.current to the machine it is for.
+// take gives s.current to the machine it is for, or has it wait for the disk.
 func (s *Shard) take(now int64) {
+	if s.cfg.Disk != nil && s.park(now) {
+		return
+	}
+	s.give(now)
+}
+
+// give is take for what need not wait any more.
+func (s *Shard) give(now int64) {
 	m := &s.current
 	switch m.kind {
 	case msgAttached, msgRefused, msgPush, msgTicked, msgSoft, msgKick, msgPresence, msgTypingIs, msgPonged, msgHold:

@@ -36,4 +36,23 @@ type Stats struct {
 	Mailboxes        int64
 	QueueEntries     int64
 	QueueBytes       int64
+
+	MessagesWaited uint64 // DELIVERs written of messages that had waited
+	CacheMisses    uint64 // messages that had to be read back from the disk for it
+	Loads          uint64 // users asked for
+	EntryLoads     uint64 // pieces of mailboxes asked for
+	LoadsFailed    uint64 // and tried again
+	LoadsDamaged   uint64 // what was read is not what was written
+	Parked         uint64 // messages that waited for a load
+	ParkingFull    uint64 // logins and receipts that found no room to wait
+	Evicted        uint64 // entries that left memory and stay on the disk
+	Unloaded       uint64 // users that left memory and stay on the disk
+	Expired        uint64 // messages that waited for longer than the retention
+	ExpiredNotices uint64 // receipts and rejections, the same
+	ParkedUsers    int64
+	ParkedBytes    int64
+	Dirty          int64 // mailboxes that are not on the disk as they are
+	DirtyBytes     int64 // payloads, about
+	Ledgers        int64
+	Awaiting       int64 // promises that wait for the journal
 }

@@ -182,6 +182,9 @@ func (m *mailbox) passDone(last outcome, w *world, out *effects) {
 	}
 	before := m.mark
 	m.moveMark(before+uint64(n), out)
+	if w.cfg.Durable {
+		m.unticked += uint8(n)
+	}
 	if last.code != 0 {
 		m.reject(last, w, out) // the first that passes, or it would be held
 	}
@@ -190,7 +193,9 @@ func (m *mailbox) passDone(last outcome, w *world, out *effects) {
 			m.reject(o, w, out)
 		}
 	}
-	m.oweTick(out)
+	if m.unticked == 0 {
+		m.oweTick(out) // else when it is durable
+	}
 }
 
 // moveMark sets the mark and lets go of the held rejections below it.
@@ -208,7 +213,9 @@ func (m *mailbox) moveMark(mark uint64, out *effects) {
 func (m *mailbox) raiseMark(ticked uint64, w *world, out *effects) {
 	if ticked > m.mark {
 		m.moveMark(ticked, out)
+		m.unticked = 0
 	}
+	m.tickTo(ticked)
 	m.passDone(outcome{}, w, out)
 }
 

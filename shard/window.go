@@ -21,8 +21,8 @@ func (m *mailbox) caughtUp() bool { return m.attached() && m.sent == m.last }
 
 // add appends an entry; payload must stay valid until the step's effects are applied.
 func (m *mailbox) add(e *store.Entry, payload []byte, w *world, out *effects) {
-	direct := m.caughtUp()
-	m.last++
+	direct := m.caughtUp() && !(w.cfg.Durable && isGated(e))
+	m.last = m.lastEver(w) + 1
 	e.Key = store.Key{User: m.user, Device: m.device, Seq: m.last}
 	out.queue = append(out.queue, queueEffect{op: queueAppend, entry: *e, payload: payload})
 	if e.Kind == entryMessage {
@@ -64,7 +64,11 @@ func (m *mailbox) push(w *world, out *effects) {
 	}
 	p := &w.pushing
 	p.m, p.w, p.out, p.start, p.room = m, w, out, len(out.scratch), w.credit(int(m.loop))
+	p.present, p.settled = w.present(m), w.settled(m)
 	w.cfg.Queue.Scan(m.user, m.device, m.sent, p.f)
+	if !p.stopped && p.present != everything {
+		out.fetch = true
+	}
 	if len(out.scratch) > p.start {
 		m.postPush(p.start, out)
 	}
@@ -79,19 +83,29 @@ type pushScan struct {
 	out   *effects
 	start int // of the frames that are not posted yet
 	room  int
+
+	present, settled uint64 // as in world
+	stopped          bool   // not for want of entries in memory
 }
 
 func (p *pushScan) entry(e *store.Entry, payload []byte) bool {
-	if !p.m.windowOpen(len(payload)) {
+	if e.Seq > p.present {
+		return false
+	}
+	if p.stopped = !p.m.windowOpen(len(payload)) || e.Seq > p.settled && isGated(e); p.stopped {
 		return false
 	}
 	if p.room -= pushCost(len(payload)); p.room < 0 {
 		p.m.starve(p.out)
+		p.stopped = true
 		return false
 	}
 	if n := len(p.out.scratch) - p.start; n > 0 && n+len(payload) > pushBytesMax {
 		p.m.postPush(p.start, p.out)
 		p.start = len(p.out.scratch)
+	}
+	if e.Kind == entryMessage {
+		p.w.stats.MessagesWaited++
 	}
 	p.m.encode(e, payload, p.w, p.out)
 	return true
@@ -122,7 +136,7 @@ func (m *mailbox) encode(e *store.Entry, payload []byte, w *world, out *effects)
 // postPush posts the frames of the scratch memory from start on.
 func (m *mailbox) postPush(start int, out *effects) {
 	t := m.toSession(out, msgPush)
-	t.first, t.last = m.mark, m.sent
+	t.first, t.last = m.ticked(), m.sent
 	t.payload = out.scratch[start:len(out.scratch):len(out.scratch)]
 }
 
@@ -141,7 +155,12 @@ func (m *mailbox) acknowledge(now int64, seq uint64, w *world, out *effects) {
 		})
 	}
 	m.acked = seq
-	m.sent = max(m.sent, seq)
+	m.sent, m.last = max(m.sent, seq), max(m.last, seq)
+}
+
+// lastEver is the highest seq that may have been given out: after a crash, whatever earlier owners have.
+func (m *mailbox) lastEver(w *world) uint64 {
+	return max(m.last, uint64(w.cfg.OwnerEpoch)<<seqCounterBits)
 }
 
 // ackScan is the callback of acknowledge, made once for a shard.

@@ -1,0 +1,173 @@
+package shard
+
+import (
+	"encoding/binary"
+
+	"trunkline/codec"
+)
+
+// parking holds what came for a user while the disk is asked: whole messages in their order, each behind its length and loop.
+type parking struct {
+	b       []byte
+	head    int
+	entries bool // the first one is a login that waits for a piece of its mailbox, not for the user
+	damaged bool // the disk can't read the user
+}
+
+const parkedHeaderBytes = 8
+
+func (p *parking) waiting() bool { return p.head < len(p.b) }
+
+// front is the first message and the loop that it came from.
+func (p *parking) front() (msg []byte, from int32) {
+	h := p.b[p.head:]
+	n := int(binary.BigEndian.Uint32(h))
+	return h[parkedHeaderBytes : parkedHeaderBytes+n : parkedHeaderBytes+n], int32(binary.BigEndian.Uint32(h[4:]))
+}
+
+func (p *parking) pop() {
+	msg, _ := p.front()
+	p.head += parkedHeaderBytes + len(msg)
+}
+
+// park keeps s.current when it has to wait for the disk. false: it has not.
+func (s *Shard) park(now int64) bool {
+	m := &s.current
+	p := s.parked[m.user]
+	switch m.kind {
+	case msgAttach, msgReceipt:
+	case msgRoute:
+		if m.flags&codec.FlagNoStore != 0 {
+			return false // for whoever is there
+		}
+	case msgDetach:
+		if p == nil {
+			return false
+		}
+	default:
+		return false
+	}
+	switch {
+	case p != nil:
+	case s.users.first(m.user) == 0:
+		if s.parkingFull(now) {
+			return true
+		}
+		p = s.parkFor(m.user)
+		s.fetchUser(now, m.user)
+	case m.kind == msgAttach && s.needsPiece(m):
+		if s.parkingFull(now) {
+			return true
+		}
+		p = s.parkFor(m.user)
+		p.entries = true
+	default:
+		return false
+	}
+	s.keepParked(p, m)
+	return true
+}
+
+// parkFor begins a user's parking.
+func (s *Shard) parkFor(user uint64) *parking {
+	p := new(parking)
+	s.parked[user] = p
+	return p
+}
+
+func (s *Shard) keepParked(p *parking, m *message) {
+	before := cap(p.b)
+	s.encoded = appendMessage(s.encoded[:0], m)
+	p.b = binary.BigEndian.AppendUint32(p.b, uint32(len(s.encoded)))
+	p.b = binary.BigEndian.AppendUint32(p.b, uint32(m.from))
+	p.b = append(p.b, s.encoded...)
+	s.parkedBytes += int64(cap(p.b) - before)
+	s.stats.Parked++
+}
+
+// parkingFull refuses what may be refused when too many users are parked: logins come back, receipts are dropped. A message that was
+// let in is kept: intake has stopped long before.
+func (s *Shard) parkingFull(now int64) bool {
+	m := &s.current
+	if len(s.parked) < parkedUsersMax || m.kind == msgRoute {
+		return false
+	}
+	s.stats.ParkingFull++
+	s.out.reset()
+	if m.kind == msgAttach {
+		r := answerSession(m, msgRefused, &s.out)
+		r.code, r.timeSec = uint8(codec.CodeBusy), refusalRetryMs+uint32(spread(m.user, refusalRetryMs))
+	} else {
+		s.stats.ReceiptsDropped++
+		if m.seq != 0 {
+			answer(m, msgStored, &s.out)
+		}
+	}
+	s.applyPosts()
+	return true
+}
+
+// needsPiece says whether a login acknowledges what is on the disk alone: its senders are to be told, and by whom it was sent is there.
+// The piece is asked for.
+func (s *Shard) needsPiece(m *message) bool {
+	index := s.find(m.user, m.device, 0)
+	if index == 0 {
+		return false
+	}
+	b := s.mailboxes.At(index)
+	if b.ledger == 0 || m.peer != s.cfg.Incarnation {
+		return false
+	}
+	l := s.ledgers.At(b.ledger)
+	if !l.partly() || m.first <= max(l.loaded, b.acked) {
+		return false
+	}
+	s.fetchEntries(b)
+	return true
+}
+
+// unpark takes what was parked for users that have come.
+func (s *Shard) unpark(now int64) {
+	for len(s.ready) > 0 {
+		user := s.ready[len(s.ready)-1]
+		if p := s.parked[user]; p == nil || s.replay(now, p) {
+			s.ready = s.ready[:len(s.ready)-1]
+		}
+	}
+	if cap(s.ready) > localMessagesMax {
+		s.ready = nil
+	}
+}
+
+// replay takes a user's messages one by one. Each leaves the parking before it is taken: one that panics is not taken again.
+// It returns true when nothing is left or a login has to wait for a piece of its mailbox.
+func (s *Shard) replay(now int64, p *parking) (done bool) {
+	user := uint64(0)
+	for p.waiting() {
+		msg, from := p.front()
+		if parseMessage(&s.current, msg) != nil {
+			s.stats.Unexpected++
+			p.pop()
+			continue
+		}
+		s.current.from = from
+		user = s.current.user
+		if !p.damaged && s.current.kind == msgAttach && s.needsPiece(&s.current) {
+			p.entries = true
+			return true
+		}
+		p.pop()
+		if p.damaged {
+			s.refuseDamaged(now)
+			continue
+		}
+		s.give(now)
+		s.drainLocal(now)
+	}
+	s.parkedBytes -= int64(cap(p.b))
+	if user == 0 {
+		user = s.ready[len(s.ready)-1]
+	}
+	delete(s.parked, user)
+	return true
+}
