@@ -27,18 +27,9 @@ func makeDir(fs vfs.FS, dir string) error {
 		return err
 	}
 	for _, at := range made {
-		if err := syncDir(fs, fs.PathDir(at)); err != nil {
+		if err := syncFolder(fs, fs.PathDir(at)); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// syncDir makes the names in a directory durable.
-func syncDir(fs vfs.FS, dir string) error {
-	d, err := fs.OpenDir(dir)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
 }
