@@ -26,19 +26,20 @@ var edges = map[string][]string{
 	"internal/testkit":   {"shard", "store", "codec", "netpoll", "internal/slab"},
 	"internal/wirecases": {"codec"},
 	"internal/model":     {},
+	"internal/faultfs":   {},
 	"internal/house":     {},
 }
 
 // testOnly packages must not be imported by anything that ships.
-var testOnly = []string{"internal/testkit", "internal/wirecases", "internal/model", "internal/house"}
+var testOnly = []string{"internal/testkit", "internal/wirecases", "internal/model", "internal/house", "internal/faultfs"}
 
 // fences says which packages may import a foreign module (prefix) outside tests.
 var fences = map[string][]string{
 	"github.com/panjf2000/gnet/v2":        {"netpoll"},
 	"golang.org/x/sys":                    {"netpoll", "tuning", "bench"}, // bench: the bare echo it compares with
 	"github.com/tidwall/btree":            {"store"},
-	"github.com/cespare/xxhash/v2":        {"shard", "server"}, // server: the seeded table of addresses
-	"github.com/cockroachdb/pebble/v2":    {"store"},
+	"github.com/cespare/xxhash/v2":        {"shard", "server"},           // server: the seeded table of addresses
+	"github.com/cockroachdb/pebble/v2":    {"store", "internal/faultfs"}, // faultfs: the interface of a disk, vfs
 	"github.com/flynn/noise":              {"codec/secure"},
 	"golang.org/x/crypto":                 {"codec/secure"},
 	"github.com/pires/go-proxyproto":      {"server"},
