@@ -132,11 +132,13 @@ func (s *Shard) applyQueue() {
 		var err error
 		switch q.op {
 		case queueAppend:
-			err = s.cfg.Queue.Append(&q.entry, q.payload)
+			if err = s.cfg.Queue.Append(&q.entry, q.payload); err == nil {
+				s.appended(q)
+			}
 		case queueReplace:
 			err = s.cfg.Queue.Replace(&q.entry)
 		case queueDrop:
-			s.cfg.Queue.Drop(q.entry.User, q.entry.Device, q.entry.Seq, nil)
+			s.dropEntries(q)
 		}
 		if err != nil {
 			panic(err)
@@ -168,6 +170,10 @@ func (s *Shard) send(to int, m *message) {
 // measureRoom looks at the credit of all other loops. Between ticks every posted byte is taken off the least of them.
 func (s *Shard) measureRoom() {
 	s.leastRoom = math.MaxInt
+	if s.overNoted() {
+		s.leastRoom = 0
+		return
+	}
 	for to := range s.cfg.Placement.Loops {
 		if to != s.cfg.Loop {
 			s.leastRoom = min(s.leastRoom, s.host.Credit(to)-s.backlog[to].bytes())
@@ -204,6 +210,7 @@ func (s *Shard) Stats() Stats {
 	st.QueueEntries, st.QueueBytes = int64(q.Entries), q.PayloadBytes
 	st.ParkedUsers, st.ParkedBytes = int64(len(s.parked)), s.parkedBytes
 	st.Dirty, st.DirtyBytes, st.Ledgers = int64(s.dirty.count), s.dirtyBytes, int64(s.ledgers.Len())
+	st.Crowds = int64(len(s.crowds))
 	st.Awaiting = int64(len(s.awaits.l) - s.awaits.head)
 	return st
 }

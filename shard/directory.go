@@ -74,10 +74,11 @@ func (s *Shard) takeAttach(now int64) {
 	index := s.find(m.user, m.device, 0)
 	if s.sessionsFull(m, index) {
 		s.stats.SessionLimited++
-		s.out.reset()
-		r := answerSession(m, msgRefused, &s.out)
-		r.code, r.timeSec = uint8(codec.CodeSessionLimit), sessionLimitRetryMs+uint32(spread(m.user+uint64(m.device), sessionLimitRetryMs))
-		s.applyPosts()
+		s.refuseLogin(m, codec.CodeSessionLimit, sessionLimitRetryMs+uint32(spread(m.user+uint64(m.device), sessionLimitRetryMs)))
+		return
+	}
+	if s.overNoted() {
+		s.refuseLogin(m, codec.CodeBusy, refusalRetryMs+uint32(spread(m.user, refusalRetryMs)))
 		return
 	}
 	if index == 0 {
@@ -88,14 +89,19 @@ func (s *Shard) takeAttach(now int64) {
 			return
 		}
 		if code := s.makeMailbox(m.user, m.device); code != codec.CodeNone {
-			s.out.reset()
-			r := answerSession(m, msgRefused, &s.out)
-			r.code, r.timeSec = uint8(code), refusalRetryMs+uint32(spread(m.user, refusalRetryMs))
-			s.applyPosts()
+			s.refuseLogin(m, code, refusalRetryMs+uint32(spread(m.user, refusalRetryMs)))
 			return
 		}
 	}
 	s.takeForMailbox(now)
+}
+
+// refuseLogin answers an attach, and says when to come back.
+func (s *Shard) refuseLogin(m *message, code codec.ErrorCode, retryMs uint32) {
+	s.out.reset()
+	r := answerSession(m, msgRefused, &s.out)
+	r.code, r.timeSec = uint8(code), retryMs
+	s.applyPosts()
 }
 
 // sessionsFull says whether as many other devices of the user are online as may be. Who replaces a session takes its place; an early
@@ -123,7 +129,7 @@ func (s *Shard) makeMailbox(user uint64, device uint8) codec.ErrorCode {
 	s.users.put(user, index)
 	if s.cfg.Disk != nil {
 		s.note.Kind, s.note.Head = store.RecordHead, m.head(&s.world)
-		s.cfg.Disk.Note(&s.note)
+		s.noteRecord()
 		s.touch(index, m)
 	}
 	s.stats.MailboxesIdle++
@@ -197,7 +203,7 @@ func (s *Shard) checkRoute(m *message) (code codec.ErrorCode, device uint8) {
 		index := s.find(m.user, part.Device, 0)
 		switch {
 		case index != 0:
-			if s.mailboxes.At(index).full(len(part.Blob), &s.world) {
+			if b := s.mailboxes.At(index); b.full(len(part.Blob), &s.world) || s.crowded(b, m.peer, len(part.Blob)) {
 				return codec.CodeMailboxFull, part.Device
 			}
 		case part.Device == 0, s.returns(m.user, part.Device):

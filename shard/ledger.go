@@ -116,9 +116,20 @@ func (s *Shard) noteHead(p, stepped *mailbox) bool {
 	default:
 		return p.last != stepped.last || p.acked != stepped.acked // by records of entries
 	}
-	s.cfg.Disk.Note(&s.note)
+	s.noteRecord()
 	return true
 }
+
+// noteRecord puts s.note into the turn.
+func (s *Shard) noteRecord() {
+	s.cfg.Disk.Note(&s.note)
+	if s.trouble {
+		s.noted++
+	}
+}
+
+// overNoted says whether so much waits for a disk that refuses that nothing may be added but what can't be avoided.
+func (s *Shard) overNoted() bool { return s.noted >= troubleNotesMax }
 
 // noteEntry notes a change of the Queue.
 func (s *Shard) noteEntry(q *queueEffect) {
@@ -134,7 +145,7 @@ func (s *Shard) noteEntry(q *queueEffect) {
 	case queueDrop:
 		s.note.Kind = store.RecordDrop
 	}
-	s.cfg.Disk.Note(&s.note)
+	s.noteRecord()
 	s.note.Payload = nil
 }
 

@@ -46,6 +46,10 @@ const (
 	MailboxEntriesMaxDefault = 10_000
 	// MailboxBytesMaxDefault is the same in bytes of payload.
 	MailboxBytesMaxDefault = 16 << 20
+	// crowdPart of either is where it begins to count who has written what waits: over crowdShare times the room that is left for others, a
+	// sender's message is rejected as if the mailbox were full.
+	// Below crowdMin messages nobody is counted.
+	crowdPart, crowdShare, crowdMin = 8, 8, 64
 	// MailboxBytesLimit is the most that MailboxBytesMax can be set to: a mailbox counts its bytes in 32 bits.
 	MailboxBytesLimit = 1<<32 - 1
 	// ReceiptEntriesMax receipts may wait for one device beside its messages. Over it a receipt is dropped and counted.
@@ -84,6 +88,9 @@ const (
 	parkedUsersMax = 1 << 16
 	// unloadRetryPart of MailboxIdleMs is when a user is looked at again that was not on the disk yet.
 	unloadRetryPart = 32
+	// troubleNotesMax records of a loop, some 60 bytes each, may pile up while the disk refuses. Over it logins are refused for a while and
+	// acknowledgements are left unread: both would be noted.
+	troubleNotesMax = 1 << 20
 	// loadRetryMs is when a load that failed is tried again, damagedRetryMs when the disk could not read what was written.
 	loadRetryMs    = 1_000
 	damagedRetryMs = 60_000

@@ -50,13 +50,13 @@ func (s *Shard) park(now int64) bool {
 	switch {
 	case p != nil:
 	case s.users.first(m.user) == 0:
-		if s.parkingFull(now) {
+		if s.parkingFull() {
 			return true
 		}
 		p = s.parkFor(m.user)
 		s.fetchUser(now, m.user)
 	case m.kind == msgAttach && s.needsPiece(m):
-		if s.parkingFull(now) {
+		if s.parkingFull() {
 			return true
 		}
 		p = s.parkFor(m.user)
@@ -87,23 +87,18 @@ func (s *Shard) keepParked(p *parking, m *message) {
 
 // parkingFull refuses what may be refused when too many users are parked: logins come back, receipts are dropped. A message that was
 // let in is kept: intake has stopped long before.
-func (s *Shard) parkingFull(now int64) bool {
+func (s *Shard) parkingFull() bool {
 	m := &s.current
 	if len(s.parked) < parkedUsersMax || m.kind == msgRoute {
 		return false
 	}
 	s.stats.ParkingFull++
-	s.out.reset()
 	if m.kind == msgAttach {
-		r := answerSession(m, msgRefused, &s.out)
-		r.code, r.timeSec = uint8(codec.CodeBusy), refusalRetryMs+uint32(spread(m.user, refusalRetryMs))
-	} else {
-		s.stats.ReceiptsDropped++
-		if m.seq != 0 {
-			answer(m, msgStored, &s.out)
-		}
+		s.refuseLogin(m, codec.CodeBusy, refusalRetryMs+uint32(spread(m.user, refusalRetryMs)))
+		return true
 	}
-	s.applyPosts()
+	s.stats.ReceiptsDropped++
+	s.answerReceipt(m)
 	return true
 }
 

@@ -30,7 +30,9 @@ func (s *Shard) hear(n *store.News) {
 	case store.NewsEntries:
 		s.entriesCame(now, n)
 	case store.NewsTrouble:
-		s.trouble = n.Stopped
+		if s.trouble = n.Stopped; !s.trouble {
+			s.noted = 0
+		}
 	case store.NewsExpired:
 		if s.users.first(n.User) == 0 && s.parked[n.User] == nil && len(s.parked) < parkedUsersMax {
 			s.parkFor(n.User)
@@ -297,20 +299,16 @@ func (s *Shard) retryEntries(m *mailbox) {
 
 // refuseDamaged answers for a mailbox that can't be read: nothing of it is served, and nothing is put behind it.
 func (s *Shard) refuseDamaged(now int64) {
-	m := &s.current
-	s.out.reset()
-	switch m.kind {
+	switch m := &s.current; m.kind {
 	case msgAttach:
-		r := answerSession(m, msgRefused, &s.out)
-		r.code, r.timeSec = uint8(codec.CodeBusy), damagedRetryMs
+		s.refuseLogin(m, codec.CodeBusy, damagedRetryMs)
 	case msgRoute:
+		s.out.reset()
 		answer(m, msgRejected, &s.out).code = uint8(codec.CodeInternal)
+		s.applyPosts()
 	case msgReceipt:
 		s.stats.ReceiptsDropped++
-		if m.seq != 0 {
-			answer(m, msgStored, &s.out)
-		}
+		s.answerReceipt(m)
 	}
-	s.applyPosts()
 	s.drainLocal(now)
 }

@@ -39,6 +39,7 @@ type Shard struct {
 	backlog  []backlog
 	slotsMax uint32 // one above the highest slot seen
 	pace     drainPace
+	crowds   map[companion]shares // of mailboxes that fill up; each of them holds a part of StoreBytesMax, or of the disk
 
 	// Of the disk; unused without one.
 	note        store.Record // what is being noted
@@ -56,6 +57,7 @@ type Shard struct {
 	ready       []uint64 // users whose parking may be taken
 	retries     []retry
 	trouble     bool // nothing can be made durable
+	noted       int  // records since then
 }
 
 // New makes the shard of one loop. It panics on a Config that can't work.
@@ -72,6 +74,7 @@ func New(cfg Config, host Host) *Shard {
 	s.helds = slab.NewSlab[held](heldMax)
 	s.ledgers = slab.NewSlab[ledger](2 * s.cfg.UsersMax)
 	s.parked = make(map[uint64]*parking)
+	s.crowds = make(map[companion]shares)
 	s.onNews = s.hear
 	s.pushing.f = s.pushing.entry
 	s.acking.f = s.acking.entry

@@ -47,6 +47,8 @@ type Stats struct {
 	ParkingFull    uint64 // logins and receipts that found no room to wait
 	Evicted        uint64 // entries that left memory and stay on the disk
 	Unloaded       uint64 // users that left memory and stay on the disk
+	Crowded        uint64 // messages rejected because their sender has too large a part of a mailbox
+	Crowds         int64  // mailboxes that are filling up
 	Expired        uint64 // messages that waited for longer than the retention
 	ExpiredNotices uint64 // receipts and rejections, the same
 	ParkedUsers    int64
