@@ -18,6 +18,7 @@ type ballast struct {
 	dir  string
 	size int // 0: none (memory)
 	log  *slog.Logger
+	cost string // what its absence means, for the log
 	gone atomic.Bool
 }
 
@@ -28,7 +29,7 @@ func (b *ballast) release() {
 	}
 	err := b.fs.Remove(b.fs.PathJoin(b.dir, ballastFile))
 	if !b.gone.Swap(true) {
-		b.log.Error("the disk is full: nobody registers until there is room", "gaveUpBytes", b.size, "err", err)
+		b.log.Error("the disk is full: "+b.cost, "gaveUpBytes", b.size, "err", err)
 	}
 }
 
@@ -58,7 +59,7 @@ func (b *ballast) fill() {
 	noise := make([]byte, b.size)
 	_, _ = rand.NewChaCha8([32]byte{1}).Read(noise)
 	if err := writeWhole(b.fs, b.dir, path, noise); err != nil {
-		b.log.Warn("no room for the accounts' ballast", "bytes", b.size, "err", err)
+		b.log.Warn("no room for the ballast", "bytes", b.size, "err", err)
 		return
 	}
 	b.gone.Store(false)

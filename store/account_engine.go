@@ -72,7 +72,7 @@ func openAccounts(o accountOptions) (Accounts, error) {
 	}
 	a.trouble = newTrouble(a.log)
 	a.place = &place{fs: o.fs, dir: o.dir}
-	a.ballast = &ballast{fs: o.fs, dir: o.dir, size: o.ballastBytes, log: a.log}
+	a.ballast = &ballast{fs: o.fs, dir: o.dir, size: o.ballastBytes, log: a.log, cost: "nobody registers until there is room"}
 	a.commit.accounts = a
 	opened := make(chan error, 1)
 	go a.run(opened) // ends with Close, with a failed open, and stays for good where the engine gave up

@@ -62,10 +62,20 @@ var (
 	ErrJournalDamaged = errors.New("store: the journal is damaged")
 	// ErrJournalMissing: a journal that was in use is not where it was.
 	ErrJournalMissing = errors.New("store: a journal is missing")
+	// ErrJournalSlow: a sync takes longer than JournalSlowSync.
+	ErrJournalSlow = errors.New("store: the journal's disk does not answer")
+	// ErrJournalWaiting: more than JournalWaitingMax waits for the disk.
+	ErrJournalWaiting = errors.New("store: the journal's disk is too slow for what is noted")
+	// ErrJournalClosed: Close was called.
+	ErrJournalClosed = errors.New("store: the journal is closed")
 	// ErrOfflineDamaged: what the offline store holds is not what was written. It is named, and never served.
 	ErrOfflineDamaged = errors.New("store: the offline store is damaged")
 	// ErrOfflineFailed: the offline store can't be used for now; it is opened anew when the disk allows.
 	ErrOfflineFailed = errors.New("store: the offline store has failed")
+	// ErrOfflineLost: of what was applied since the last Flush that succeeded, something is gone. Apply all of it again, in order, then Flush.
+	ErrOfflineLost = errors.New("store: the offline store lost what was not flushed")
+	// ErrOfflineClosed: Close was called.
+	ErrOfflineClosed = errors.New("store: the offline store is closed")
 	// ErrStoreLocked: another process has the data directory.
 	ErrStoreLocked = errors.New("store: the mailboxes are in use")
 	// ErrStoreVersion: a later version wrote them.
