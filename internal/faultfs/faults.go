@@ -58,10 +58,11 @@ func (f *faults) roll(use func(rng *rand.Rand)) {
 	use(f.rng)
 }
 
-func (f *faults) lies() (files, dirs bool) {
+// lies says whether a sync returns before anything is done.
+func (f *faults) lies(op Op, path string) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return f.spec.LieSync, f.spec.LieDir
+	return f.spec.Lie&op != 0 && strings.Contains(path, f.spec.LiePath)
 }
 
 func (f *faults) limit() int64 {

@@ -102,7 +102,7 @@ func (f *file) syncTo(length int64) error {
 		}
 		return err
 	}
-	if lie, _ := f.fs.faults.lies(); lie {
+	if f.fs.faults.lies(OpSync, f.name) {
 		return nil
 	}
 	return f.ino.sync(length)
@@ -185,7 +185,7 @@ func (d *directory) Sync() error {
 	if err := d.fs.enter(OpSyncDir, d.name); err != nil {
 		return err
 	}
-	if _, lie := d.fs.faults.lies(); lie {
+	if d.fs.faults.lies(OpSyncDir, d.name) {
 		return nil
 	}
 	d.fs.mu.Lock()

@@ -65,8 +65,8 @@ func TestWhatWasNotSyncedIsGoneAfterACrash(t *testing.T) {
 			d.syncDir("/d")
 			d.syncDir("/e")
 		}, []string{"/d/a=-", "/e/b=one"}, []string{"/d/a=-", "/e/b=one"}},
-		{"a sync that lies", func(d *disk) { must(d.t, d.Set("lie-sync")); d.keep("/d/a", "one") }, []string{"/d/a=one"}, []string{"/d/a="}},
-		{"a directory's sync that lies", func(d *disk) { must(d.t, d.Set("lie-dir")); d.keep("/d/a", "one") }, []string{"/d/a=one"}, []string{"/d/a=-"}},
+		{"a sync that lies", func(d *disk) { must(d.t, d.Set("lie=sync")); d.keep("/d/a", "one") }, []string{"/d/a=one"}, []string{"/d/a="}},
+		{"a directory's sync that lies", func(d *disk) { must(d.t, d.Set("lie=syncdir")); d.keep("/d/a", "one") }, []string{"/d/a=one"}, []string{"/d/a=-"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {

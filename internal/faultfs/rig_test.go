@@ -101,7 +101,7 @@ func expect(t testing.TB, on vfs.FS, files ...string) {
 	for _, f := range files {
 		name, text, _ := strings.Cut(f, "=")
 		if got := read(t, on, name); got != text {
-			t.Errorf("%s has %q, want %q", name, got, text)
+			t.Errorf("%s has %.60q, %d bytes, want %.60q, %d", name, got, len(got), text, len(text))
 		}
 	}
 }

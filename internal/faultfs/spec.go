@@ -45,9 +45,9 @@ var errnoNames = map[string]syscall.Errno{"eio": syscall.EIO, "enospc": syscall.
 type Spec struct {
 	Seed    uint64
 	Limit   int64 // bytes that the disk holds; 0: no limit
-	LieSync bool  // syncs of files return before anything is written
-	LieDir  bool  // syncs of directories do
-	CutAt   int   // the power is cut at this change from now on, counted from 1; 0: it is not
+	Lie     Op    // OpSync, OpSyncDir: they return before anything is done
+	LiePath string
+	CutAt   int // the power is cut at this change from now on, counted from 1; 0: it is not
 	CutPath string
 	Rules   []Rule
 }
@@ -71,7 +71,7 @@ type Rule struct {
 //	stall=OPS:DURATION[:P][@PATH]
 //	hang=OPS[@PATH]             until the spec changes
 //	cut=N[@PATH]                the power is cut at the Nth change from now
-//	lie-sync, lie-dir           syncs of files, of directories do nothing
+//	lie=OPS[@PATH]              those of sync and syncdir return before anything is done
 //
 // Errors: ErrSpec.
 func ParseSpec(text string) (Spec, error) {
@@ -92,10 +92,9 @@ func (s *Spec) parseWord(word string) (err error) {
 		s.Seed, err = strconv.ParseUint(value, 10, 64)
 	case "limit":
 		s.Limit, err = strconv.ParseInt(value, 10, 64)
-	case "lie-sync":
-		s.LieSync = true
-	case "lie-dir":
-		s.LieDir = true
+	case "lie":
+		s.LiePath = path
+		s.Lie, err = parseOps(value)
 	case "cut":
 		s.CutPath = path
 		s.CutAt, err = strconv.Atoi(value)

@@ -9,11 +9,11 @@ import (
 )
 
 func TestASpecSaysWhatItsWordsSay(t *testing.T) {
-	got, err := ParseSpec("seed=7 limit=1000 fail=write+sync:eio:0.25@journal stall=sync:10ms hang=syncdir@x cut=3@mailboxes lie-sync lie-dir")
+	got, err := ParseSpec("seed=7 limit=1000 fail=write+sync:eio:0.25@journal stall=sync:10ms hang=syncdir@x cut=3@mailboxes lie=sync+syncdir@state")
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := Spec{Seed: 7, Limit: 1000, LieSync: true, LieDir: true, CutAt: 3, CutPath: "mailboxes", Rules: []Rule{
+	want := Spec{Seed: 7, Limit: 1000, Lie: OpSync | OpSyncDir, LiePath: "state", CutAt: 3, CutPath: "mailboxes", Rules: []Rule{
 		{Ops: OpWrite | OpSync, Path: "journal", Probability: 0.25, Errno: syscall.EIO},
 		{Ops: OpSync, Probability: 1, Stall: 10 * time.Millisecond},
 		{Ops: OpSyncDir, Path: "x", Probability: 1, Hang: true},
