@@ -8,7 +8,7 @@ import (
 
 // Limits of what may be asked for. Over them: ErrInput, nothing is started.
 const (
-	// PairsMax bounds the pairs of one run: 400 bytes of generator state for each, in one process.
+	// PairsMax bounds the pairs of one run: 900 bytes of generator state for each, in one process.
 	PairsMax = 100_000
 	// ConnectionsMax bounds `bench connect`: 64 source addresses of 25,000 connections and some room.
 	ConnectionsMax = 4_000_000
@@ -61,6 +61,8 @@ const (
 	mixPlayers = 4
 	// mixReturnEvery is the distance between two of those who come back when a mixed day is over.
 	mixReturnEvery = 2 * time.Millisecond
+	// mixSampleEvery is the distance of the points over time of a mixed day.
+	mixSampleEvery = time.Second
 	// connectionsPerSource is how many connections leave from one source address: below the 28,232 ports that Linux
 	// hands out by default. More connections use 127.0.0.2, 127.0.0.3, ...
 	connectionsPerSource = 25_000

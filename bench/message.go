@@ -25,6 +25,9 @@ type MessageConfig struct {
 	Duration time.Duration `json:"duration_ns"`   // of the measurement; default 10 s
 	Warmup   time.Duration `json:"warmup_ns"`     // before it; default a fifth of Duration, at most 2 s
 	Loops    int           `json:"loops"`         // of the generator; default half the cores
+	Ack      AckMode       `json:"ack,omitempty"` // what the first tick of the server's own start means; "": its default
+	Rounds   int           `json:"rounds"`        // with AckBoth: interleaved pairs of runs; default 3
+	Linger   time.Duration `json:"linger_ns"`     // of the journal, in disk mode; 0: the server's default
 
 	stall time.Duration // how long nothing may move at the end before what is missing counts as lost
 }
@@ -39,6 +42,7 @@ func (c MessageConfig) withDefaults() MessageConfig {
 	c.Warmup = cmp.Or(c.Warmup, min(c.Duration/5, 2*time.Second))
 	c.Loops = cmp.Or(c.Loops, defaultLoops())
 	c.Loops = min(c.Loops, c.Pairs)
+	c.Rounds = cmp.Or(c.Rounds, 3)
 	c.stall = cmp.Or(c.stall, stallTimeout)
 	return c
 }
@@ -56,6 +60,7 @@ func (c MessageConfig) validate() error {
 		withinTime("duration", c.Duration, DurationMin, DurationMax),
 		withinTime("warmup", c.Warmup, 0, DurationMax),
 		within("loops", c.Loops, 1, 255),
+		c.validateAck(),
 		c.Target.validate(),
 		checkDescriptors(2*c.Pairs),
 	)
@@ -96,11 +101,15 @@ type MessageResult struct {
 	CPUSource          string   `json:"cpu_source"`
 	GeneratorCPUUs     float64  `json:"generator_cpu_us_per_message"`
 	GeneratorLateMs    *Latency `json:"generator_late_ms"` // paced: sent after due
+	FirstTickMs        *Latency `json:"first_tick_ms"`     // from due to first tick
 	LoginsPerSecond    float64  `json:"logins_per_second"`
 	LoginMs            *Latency `json:"login_ms"`
 	RSSEmptyBytes      int64    `json:"rss_empty_bytes"`
 	RSSLoggedInBytes   int64    `json:"rss_logged_in_bytes"`
 	RSSEndBytes        int64    `json:"rss_end_bytes"`
+
+	Journal *JournalUse `json:"journal,omitempty"` // of a server that keeps one, during the measurement
+	Acks    *AckResult  `json:"acks,omitempty"`    // with AckBoth
 }
 
 // messageRun is one run under way.
@@ -122,9 +131,12 @@ func Message(ctx context.Context, cfg MessageConfig, env Env) (*Report, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	if cfg.Ack == AckBoth {
+		return messageBoth(ctx, cfg, env)
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	t, err := openTarget(ctx, cfg.Target, env, 2*cfg.Pairs)
+	t, err := openTarget(ctx, cfg.ackTarget(), env, 2*cfg.Pairs)
 	if err != nil {
 		return nil, err
 	}
@@ -299,6 +311,7 @@ func (r *messageRun) begin(ctx context.Context) error {
 // window is the measurement proper.
 func (r *messageRun) window(ctx context.Context) error {
 	before, unmeasured := r.target.usage(ctx)
+	kept := r.journal(ctx)
 	ownBefore, err := tuning.ProcessUsage()
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrGenerator, err)
@@ -330,6 +343,7 @@ func (r *messageRun) window(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.out.Journal = r.journal(ctx).since(kept, took)
 	cpu := after.CPU - before.CPU
 	r.out.CPUSource = after.CPUSource
 	r.out.ServerCPUPercent = round(100*cpu.Seconds()/took, 1)
@@ -383,7 +397,7 @@ func (r *messageRun) drain(ctx context.Context) error {
 func (r *messageRun) sum() {
 	var all tally
 	var ticks, second uint64
-	latency, late, logins := newHistogram(), newHistogram(), newHistogram()
+	latency, late, logins, tick := newHistogram(), newHistogram(), newHistogram(), newHistogram()
 	for _, sl := range r.loops {
 		t := sl.traffic
 		all.add(t.tally)
@@ -395,12 +409,13 @@ func (r *messageRun) sum() {
 		second += t.second
 		merge(latency, t.latency)
 		merge(late, t.late)
+		merge(tick, t.tick)
 		merge(logins, sl.logins)
 	}
 	r.out.Delivered, r.out.Corrupted = all.Delivered, all.Corrupted
 	r.out.FirstTicksMissing = missing(r.out.Sent, ticks)
 	r.out.SecondTicksMissing = missing(r.out.Sent, second+r.out.Rejected)
-	r.out.LoginMs = latencyOf(logins)
+	r.out.LoginMs, r.out.FirstTickMs = latencyOf(logins), latencyOf(tick)
 	if r.cfg.Rate > 0 {
 		r.out.GeneratorLateMs = latencyOf(late)
 	}

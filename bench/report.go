@@ -4,6 +4,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"time"
 )
 
@@ -12,7 +14,7 @@ import (
 // The first block holds the keys that every run has, so that scripts read them in one place; what they mean in which
 // run stands beside each. The sections Echo, Connect and Message hold the rest.
 type Report struct {
-	Bench   string    `json:"bench"` // echo, connect, message, login or storm
+	Bench   string    `json:"bench"` // echo, connect, message, login, storm or mix
 	Started time.Time `json:"started"`
 	Seconds float64   `json:"seconds"` // of the whole run
 	Machine Machine   `json:"machine"`
@@ -26,7 +28,7 @@ type Report struct {
 	// arrived, with everything it causes (both ticks, acknowledgements). Echo: of our server with the fewest in flight.
 	CPUUsPerMessage   *float64 `json:"cpu_us_per_message"`
 	MessagesPerSecond *float64 `json:"messages_per_second"` // that arrived
-	// LatencyMs: Message: due to delivered. Echo: round trip. Connect: from connected to logged in.
+	// LatencyMs: Message, Mix: due to delivered (Mix: to those who were there). Echo: round trip. Connect: from connected to logged in.
 	LatencyMs  *Latency `json:"latency_ms"`
 	Lost       *uint64  `json:"lost"`       // sent, neither delivered nor rejected
 	Duplicated *uint64  `json:"duplicated"` // delivered again
@@ -37,6 +39,7 @@ type Report struct {
 	Message *MessageResult `json:"message,omitempty"`
 	Login   *LoginResult   `json:"login,omitempty"`
 	Storm   *StormResult   `json:"storm,omitempty"`
+	Mix     *MixResult     `json:"mix,omitempty"`
 
 	Notes []string `json:"notes,omitempty"` // what a reader of the figures must know
 }
@@ -64,6 +67,9 @@ func (r *Report) Failed() bool {
 	if s := r.Storm; s != nil && s.Storm != nil && (s.Storm.Corrupted > 0 || s.Storm.SessionLost > 0) {
 		return true
 	}
+	if r.Mix != nil && r.Mix.Clients.Damaged > 0 {
+		return true
+	}
 	return r.Message != nil && r.Message.Corrupted > 0
 }
 
@@ -73,6 +79,27 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(r)
+}
+
+// writeFigures writes name.svg and name.json, and notes both in files.
+func writeFigures(dir, name string, svg []byte, report *Report, files *[]string) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("%w: %w", ErrGenerator, err)
+	}
+	figure, document := filepath.Join(dir, name+".svg"), filepath.Join(dir, name+".json")
+	*files = []string{document, figure}
+	if err := os.WriteFile(figure, svg, 0o644); err != nil {
+		return fmt.Errorf("%w: %w", ErrGenerator, err)
+	}
+	f, err := os.Create(document)
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrGenerator, err)
+	}
+	if err := report.WriteJSON(f); err != nil {
+		_ = f.Close()
+		return err
+	}
+	return f.Close()
 }
 
 // WriteTable writes the report for people: one figure a line, name first.
@@ -90,6 +117,8 @@ func (r *Report) WriteTable(w io.Writer) error {
 		r.Login.rows(t)
 	case r.Storm != nil:
 		r.Storm.rows(t)
+	case r.Mix != nil:
+		r.Mix.rows(t)
 	}
 	for _, n := range r.Notes {
 		t.row("note", n)
@@ -108,6 +137,9 @@ func (r *Report) messageRows(t *table) {
 	}
 	t.row("generator CPU", fmt.Sprintf("%.2f us a message", m.GeneratorCPUUs))
 	t.latency("latency", r.LatencyMs)
+	t.latency("first tick", m.FirstTickMs)
+	m.Journal.rows(t)
+	m.Acks.rows(t)
 	t.latency("generator late", m.GeneratorLateMs)
 	t.row("lost", count(r.Lost))
 	t.row("duplicated", count(r.Duplicated))

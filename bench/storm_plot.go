@@ -45,42 +45,49 @@ type curve struct {
 	points plotter.XYs
 }
 
+// shaded is a time that a panel marks.
+type shaded struct {
+	name     string
+	from, to float64
+}
+
 // plotStorm draws latency, handshakes and memory over time as one SVG.
 func plotStorm(r *StormResult) ([]byte, error) {
-	canvas := vgsvg.New(plotWidth, plotHeight)
-	if err := drawStorm(r, draw.New(canvas)); err != nil {
-		return nil, err
+	one := func(draws func(*StormResult) (*plot.Plot, error)) func() (*plot.Plot, error) {
+		return func() (*plot.Plot, error) { return draws(r) }
+	}
+	return stack([]func() (*plot.Plot, error){one(latencyPanel), one(handshakePanel), one(memoryPanel)}, plotHeight)
+}
+
+// stormTime is when a storm was.
+func stormTime(sc *StormScene) shaded {
+	return shaded{"storm", sc.Storm.FromSeconds, sc.Storm.FromSeconds + sc.Storm.Seconds}
+}
+
+// stack draws panels one above the other as one SVG.
+func stack(panels []func() (*plot.Plot, error), height vg.Length) ([]byte, error) {
+	canvas := vgsvg.New(plotWidth, height)
+	dc := draw.New(canvas)
+	dc.SetColor(inkPaper)
+	dc.Fill(dc.Rectangle.Path())
+	var rows [][]*plot.Plot
+	for _, draws := range panels {
+		p, err := draws()
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, []*plot.Plot{p})
+	}
+	tiles := draw.Tiles{Rows: len(rows), Cols: 1, PadX: vg.Centimeter / 2, PadY: vg.Centimeter * 0.7,
+		PadTop: vg.Centimeter / 2, PadBottom: vg.Centimeter / 2, PadLeft: vg.Centimeter / 2, PadRight: vg.Centimeter / 2}
+	for i, row := range plot.Align(rows, tiles, dc) {
+		rows[i][0].Draw(row[0])
 	}
 	var out bytes.Buffer
 	if _, err := canvas.WriteTo(&out); err != nil {
 		return nil, err
 	}
 	return out.Bytes(), nil
-}
-
-// drawStorm draws the three panels onto any canvas.
-func drawStorm(r *StormResult, dc draw.Canvas) error {
-	latency, err := latencyPanel(r)
-	if err != nil {
-		return err
-	}
-	handshakes, err := handshakePanel(r)
-	if err != nil {
-		return err
-	}
-	memory, err := memoryPanel(r)
-	if err != nil {
-		return err
-	}
-	dc.SetColor(inkPaper)
-	dc.Fill(dc.Rectangle.Path())
-	panels := [][]*plot.Plot{{latency}, {handshakes}, {memory}}
-	tiles := draw.Tiles{Rows: 3, Cols: 1, PadX: vg.Centimeter / 2, PadY: vg.Centimeter * 0.7,
-		PadTop: vg.Centimeter / 2, PadBottom: vg.Centimeter / 2, PadLeft: vg.Centimeter / 2, PadRight: vg.Centimeter / 2}
-	for i, row := range plot.Align(panels, tiles, dc) {
-		panels[i][0].Draw(row[0])
-	}
-	return nil
 }
 
 // latencyPanel has the percentiles of live pairs.
@@ -95,7 +102,7 @@ func latencyPanel(r *StormResult) (*plot.Plot, error) {
 	}
 	p50 := func(p *StormPoint) *float64 { return p.P50Ms }
 	p99 := func(p *StormPoint) *float64 { return p.P99Ms }
-	p, err := panel(r, fmt.Sprintf("Latency of %d live pairs, %d messages/s", r.Pairs, r.Rate), "ms", []curve{
+	p, err := panel(stormTime(r.Storm), fmt.Sprintf("Latency of %d live pairs, %d messages/s", r.Pairs, r.Rate), "ms", []curve{
 		{"p99", inkOrange, 0, over(r.Storm, p99)},
 		{"p50", inkBlue, 0, over(r.Storm, p50)},
 		{"p99 of the run without the storm", inkGrey, 4, over(r.Quiet, p99)},
@@ -111,7 +118,7 @@ func handshakePanel(r *StormResult) (*plot.Plot, error) {
 		}
 		return xy
 	}
-	return panel(r, fmt.Sprintf("Handshakes of %d clients that were cut at once", r.Clients), "a second", []curve{
+	return panel(stormTime(r.Storm), fmt.Sprintf("Handshakes of %d clients that were cut at once", r.Clients), "a second", []curve{
 		{"offered", inkGrey, 4, over(func(p *StormPoint) float64 { return p.Offered })},
 		{"refused", inkOrange, 0, over(func(p *StormPoint) float64 { return p.Refused })},
 		{"admitted", inkGreen, 0, over(func(p *StormPoint) float64 { return p.Admitted })},
@@ -128,7 +135,7 @@ func memoryPanel(r *StormResult) (*plot.Plot, error) {
 		}
 		return xy
 	}
-	p, err := panel(r, "Resident memory of the server", "MB", []curve{
+	p, err := panel(stormTime(r.Storm), "Resident memory of the server", "MB", []curve{
 		{"with the storm", inkBlue, 0, over(r.Storm)},
 		{"without", inkGrey, 4, over(r.Quiet)},
 	})
@@ -138,8 +145,8 @@ func memoryPanel(r *StormResult) (*plot.Plot, error) {
 	return p, err
 }
 
-// panel is one plot with its curves and the storm's time shaded.
-func panel(r *StormResult, title, unit string, curves []curve) (*plot.Plot, error) {
+// panel is one plot with its curves and a time shaded.
+func panel(when shaded, title, unit string, curves []curve) (*plot.Plot, error) {
 	p := plot.New()
 	p.BackgroundColor = inkPaper
 	p.Title.Text, p.Title.TextStyle.Color, p.Title.Padding = title, inkText, vg.Points(6)
@@ -155,7 +162,7 @@ func panel(r *StormResult, title, unit string, curves []curve) (*plot.Plot, erro
 	if top == 0 {
 		top = 1
 	}
-	if err := shade(p, r.Storm, top*1.25); err != nil {
+	if err := shade(p, when, top*1.25); err != nil {
 		return nil, err
 	}
 	grid := plotter.NewGrid()
@@ -196,16 +203,18 @@ func axes(p *plot.Plot) {
 	p.Legend.TextStyle.Font.Variant = sans
 }
 
-// shade colours the time of the storm.
-func shade(p *plot.Plot, sc *StormScene, top float64) error {
-	from, to := sc.Storm.FromSeconds, sc.Storm.FromSeconds+sc.Storm.Seconds
-	area, err := plotter.NewPolygon(plotter.XYs{{X: from, Y: 0}, {X: from, Y: top}, {X: to, Y: top}, {X: to, Y: 0}})
+// shade colours a time; none when it has no length and no name.
+func shade(p *plot.Plot, when shaded, top float64) error {
+	if when.name == "" {
+		return nil
+	}
+	area, err := plotter.NewPolygon(plotter.XYs{{X: when.from, Y: 0}, {X: when.from, Y: top}, {X: when.to, Y: top}, {X: when.to, Y: 0}})
 	if err != nil {
 		return err
 	}
 	area.Color, area.LineStyle.Width = inkStorm, 0
 	p.Add(area)
-	p.Legend.Add("storm", area)
+	p.Legend.Add(when.name, area)
 	return nil
 }
 

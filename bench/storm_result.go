@@ -1,11 +1,6 @@
 package bench
 
-import (
-	"encoding/json"
-	"fmt"
-	"os"
-	"path/filepath"
-)
+import "fmt"
 
 // StormResult is what a storm found beyond the common keys of Report, which are those of the run with the storm.
 type StormResult struct {
@@ -141,26 +136,11 @@ func (s *stormRun) judge() {
 
 // write puts the report and the plot into the output directory.
 func (s *stormRun) write() error {
-	if err := os.MkdirAll(s.cfg.Out, 0o755); err != nil {
-		return fmt.Errorf("%w: %w", ErrGenerator, err)
-	}
-	plotPath, jsonPath := filepath.Join(s.cfg.Out, "storm.svg"), filepath.Join(s.cfg.Out, "storm.json")
 	svg, err := plotStorm(s.out)
 	if err != nil {
 		return fmt.Errorf("%w: plot: %w", ErrGenerator, err)
 	}
-	s.out.Files = []string{plotPath, jsonPath}
-	if err := os.WriteFile(plotPath, svg, 0o644); err != nil {
-		return fmt.Errorf("%w: %w", ErrGenerator, err)
-	}
-	b, err := json.MarshalIndent(s.report, "", "  ")
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrGenerator, err)
-	}
-	if err := os.WriteFile(jsonPath, append(b, '\n'), 0o644); err != nil {
-		return fmt.Errorf("%w: %w", ErrGenerator, err)
-	}
-	return nil
+	return writeFigures(s.cfg.Out, "storm", svg, s.report, &s.out.Files)
 }
 
 // rows prints the comparison for people.

@@ -197,7 +197,8 @@ func (s *target) end() {
 type serverStatus struct {
 	PID    int `json:"pid"`
 	Limits struct {
-		Connections int `json:"connections"`
+		Connections   int    `json:"connections"`
+		JournalLinger string `json:"journal_linger"`
 	} `json:"limits"`
 	Memory struct {
 		RSS int64 `json:"rss_bytes"`
@@ -214,6 +215,9 @@ type serverStatus struct {
 	Mailboxes struct {
 		Held int64 `json:"held"`
 	} `json:"mailboxes"`
+	QueueEntries int64            `json:"queue_entries"`
+	QueueBytes   int64            `json:"queue_bytes"`
+	Durability   durabilityStatus `json:"durability"`
 }
 
 // status reads /status.

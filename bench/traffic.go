@@ -23,6 +23,7 @@ type pair struct {
 	ticked           uint32 // first ticks
 	window           uint32
 	stream           stream
+	dueAt            []int64 // ns, of the messages without a first tick: number n is at n mod window
 }
 
 // plan is what the traffic of one loop is to be.
@@ -56,6 +57,7 @@ type traffic struct {
 
 	tally   tally
 	latency *hdrhistogram.Histogram
+	tick    *hdrhistogram.Histogram // from due to first tick
 	late    *hdrhistogram.Histogram // how late the generator itself was
 	trail   *trail                  // nil: single messages are not remembered
 	counts  trafficCounts
@@ -70,7 +72,7 @@ type traffic struct {
 func newTraffic(sl *sessionLoop, p plan, loops, pairs int) *traffic {
 	return &traffic{
 		sl: sl, plan: p, payload: newPayloadCodec(), loops: loops, pairs: make([]pair, pairs),
-		latency: newHistogram(), late: newHistogram(), blob: make([]byte, p.payloadBytes),
+		latency: newHistogram(), tick: newHistogram(), late: newHistogram(), blob: make([]byte, p.payloadBytes),
 	}
 }
 
@@ -86,6 +88,7 @@ func (t *traffic) ready(s *session, v codec.Success) {
 		p.sender, p.base = s.id, v.UpHigh
 		bySize := max(int(v.WindowBytes)/max(t.plan.payloadBytes, 1), 1)
 		p.window = uint32(max(min(int(v.WindowEntries), bySize), 1))
+		p.dueAt = make([]int64, p.window)
 	} else {
 		p.receiver = s.id
 	}
@@ -181,6 +184,7 @@ func (t *traffic) sendOne(i int, p *pair, at, now int64) {
 		t.running = false
 		return
 	}
+	p.dueAt[p.sent%p.window] = at
 	t.sl.send(p.sender, t.sl.scratch)
 	if t.measured(at) {
 		record(t.late, now-at)
@@ -219,6 +223,11 @@ func (t *traffic) ticked(s *session, upHigh uint64, now int64) {
 		return
 	}
 	if n := uint32(upHigh - p.base); n > p.ticked {
+		for i := p.ticked + 1; i <= n; i++ {
+			if at := p.dueAt[i%p.window]; t.measured(at) {
+				record(t.tick, now-at)
+			}
+		}
 		t.ticks += uint64(n - p.ticked)
 		p.ticked = n
 		p.sent = max(p.sent, n)

@@ -23,6 +23,7 @@ const benchUsage = `Usage: trunkline bench KIND [flags] [-- flags of serve]
   message   messages a second, server CPU per message, latency, and whether all arrived once and in order
   login     server CPU for each login: by contact, by ticket, and on the plain transport
   storm     what a storm of clients that come back does to those who are connected, with a plot
+  mix       a day of people who come and go: how much of what waited was in memory, with a plot
 
 Each starts a server of its own on loopback and ends it, unless --server names one.
 "trunkline bench KIND --help" lists the flags.
@@ -50,13 +51,15 @@ func runBench(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return benchLogin(args[1:], stdout, stderr)
 	case "storm":
 		return benchStorm(args[1:], stdout, stderr)
+	case "mix":
+		return benchMix(args[1:], stdout, stderr)
 	case "child":
 		return benchChild(args[1:], stdin, stdout, stderr)
 	case "-h", "-help", "--help", "help":
 		fmt.Fprint(stdout, benchUsage)
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "trunkline bench: unknown kind %q; it is echo, connect, message, login or storm\n", args[0])
+	fmt.Fprintf(stderr, "trunkline bench: unknown kind %q; it is echo, connect, message, login, storm or mix\n", args[0])
 	return exitUsage
 }
 
@@ -140,7 +143,10 @@ func benchMessage(args []string, stdout, stderr io.Writer) int {
 	fs.DurationVar(&cfg.Duration, "duration", 0, "how long to measure (default 10s)")
 	fs.DurationVar(&cfg.Warmup, "warmup", 0, "how long to send before that (default a fifth of --duration, at most 2s)")
 	fs.IntVar(&cfg.Loops, "loops", 0, "loops of the generator (default half the processors)")
-	if err := parseBench(fs, own, "pairs", "size", "inflight"); err != nil {
+	fs.StringVar((*string)(&cfg.Ack), "ack", "", "what the first tick means: memory, disk, or both to compare them (default the server's)")
+	fs.IntVar(&cfg.Rounds, "rounds", 3, "with --ack both: interleaved rounds; the median counts")
+	fs.DurationVar(&cfg.Linger, "linger", 0, "--journal-linger of the server in disk mode (default the server's)")
+	if err := parseBench(fs, own, "pairs", "size", "inflight", "rounds"); err != nil {
 		return usageError("bench message", fs, err, stdout, stderr)
 	}
 	cfg.Target.Args = serve
@@ -251,7 +257,7 @@ func parseBench(fs *flag.FlagSet, args []string, notZero ...string) error {
 	var wrong error
 	fs.Visit(func(f *flag.Flag) {
 		value := f.Value.String()
-		if value == "0s" && f.Name != "warmup" || value == "0" && slices.Contains(notZero, f.Name) {
+		if value == "0s" && f.Name != "warmup" && f.Name != "linger" || value == "0" && slices.Contains(notZero, f.Name) {
 			wrong = fmt.Errorf("--%s must be above 0", f.Name)
 		}
 	})
