@@ -152,7 +152,7 @@ func (s *Shard) noteEntry(q *queueEffect) {
 // keep notes what a step has made of a record, and what follows for the disk and for promises. *p still is what was before.
 func (s *Shard) keep(index uint32, p, stepped *mailbox) {
 	changed := s.noteHead(p, stepped)
-	moved := stepped.unticked > 0 && (stepped.mark != p.mark || stepped.gen != p.gen)
+	moved := stepped.unticked > 0 && (stepped.mark != p.mark || stepped.gen != p.gen) || stepped.flags&^p.flags&flagUnsettled != 0
 	gated := uint64(0)
 	for i := range s.out.queue {
 		q := &s.out.queue[i]
@@ -259,13 +259,26 @@ func (m *mailbox) tickTo(mark uint64) {
 	}
 }
 
-// becomeDurable tells what had to wait for the journal.
-func (m *mailbox) becomeDurable(p promised, w *world, out *effects) {
-	if mark := p.of(m); mark > m.ticked() {
-		m.tickTo(mark)
-		m.oweTick(out)
+// becomeDurable tells what had to wait for the journal. Who is away hears of it in the next SUCCESS.
+func (m *mailbox) becomeDurable(ev *mailboxEvent, w *world, out *effects) {
+	greet := false
+	if ev.promised.gen == m.gen {
+		greet = m.flags&flagUnsettled != 0
+		m.flags &^= flagUnsettled
 	}
-	m.push(w, out)
+	mark := ev.promised.of(m)
+	told := mark > m.ticked()
+	m.tickTo(mark)
+	switch {
+	case !m.attached():
+	case greet:
+		m.greet(ev.index, w, out)
+	default:
+		if told {
+			m.oweTick(out)
+		}
+		m.push(w, out)
+	}
 }
 
 // of is the mark of a mailbox that became durable; 0: of an earlier generation, which nobody is told any more.

@@ -59,6 +59,7 @@ import (
 //	credit pinged   ignore              push ponged           push ponged
 //	durable         ignore              push owe              push owe
 //	durable late    ignore              ignore                ignore
+//	unsettled       ignore              attached push         attached push
 //	loaded          ignore              push                  push
 //
 // The end is culling: see wheel.
@@ -76,12 +77,13 @@ const (
 type mailboxFlags uint8
 
 const (
-	flagTicking mailboxFlags = 1 << iota // on the list of those that owe a first tick
-	flagStarved                          // on the list of those that could not push for want of credit
-	flagRefused                          // the next cseq was refused for a while: later ones are ignored until it returns
-	flagPinged                           // the session asks whether all is pushed; told when it does not starve any more
-	flagAccount                          // the generation is the account's
-	flagDoubt                            // it is what a crash has left: a connection epoch may be missing
+	flagTicking   mailboxFlags = 1 << iota // on the list of those that owe a first tick
+	flagStarved                            // on the list of those that could not push for want of credit
+	flagRefused                            // the next cseq was refused for a while: later ones are ignored until it returns
+	flagPinged                             // the session asks whether all is pushed; told when it does not starve any more
+	flagAccount                            // the generation is the account's
+	flagDoubt                              // it is what a crash has left: a connection epoch may be missing
+	flagUnsettled                          // the journal does not have the generation yet: nobody may learn it, or it could be given out twice
 )
 
 // mailbox is one device on its user's home loop: what waits for it, and how far its uplink has come. At most 128 bytes, no
@@ -157,7 +159,7 @@ func (m *mailbox) stepOffline(now int64, ev *mailboxEvent, w *world, out *effect
 	case evCredit:
 		m.flags &^= flagStarved
 	case evDurable:
-		m.tickTo(ev.promised.of(m)) // the next SUCCESS tells
+		m.becomeDurable(ev, w, out)
 	case evLoaded: // the client is gone again
 	case evMessage:
 		switch ev.message.kind {
@@ -174,6 +176,9 @@ func (m *mailbox) stepOnline(now int64, ev *mailboxEvent, w *world, out *effects
 	switch ev.kind {
 	case evTick:
 		m.flags &^= flagTicking
+		if m.flags&flagUnsettled != 0 {
+			return // SUCCESS tells
+		}
 		t := m.toSession(out, msgTicked)
 		t.first, t.timeSec = m.ticked(), uint32(now/1000)
 	case evCredit:
@@ -181,7 +186,7 @@ func (m *mailbox) stepOnline(now int64, ev *mailboxEvent, w *world, out *effects
 		m.push(w, out)
 		m.pong(out)
 	case evDurable:
-		m.becomeDurable(ev.promised, w, out)
+		m.becomeDurable(ev, w, out)
 	case evLoaded:
 		m.push(w, out)
 	case evMessage:
@@ -254,10 +259,14 @@ func (m *mailbox) attach(now int64, ev *mailboxEvent, w *world, out *effects) {
 		heldBack(msg, w, out)
 		return
 	}
+	before := m.gen
 	resumed, code := m.adopt(msg, w, out)
 	if code != codec.CodeNone {
 		answerSession(msg, msgRefused, out).code = uint8(code)
 		return
+	}
+	if m.gen != before && w.cfg.Durable {
+		m.flags |= flagUnsettled
 	}
 	if resumed {
 		m.acknowledge(now, msg.first, w, out)
@@ -385,8 +394,15 @@ func (m *mailbox) attachTo(ev *mailboxEvent, w *world, out *effects) {
 	m.conn, m.loop, m.epoch = msg.conn, uint8(msg.from), max(m.epoch, uint32(msg.seq))
 	m.sent, m.window, m.windowBytes = m.acked, 0, 0
 	m.flags &^= flagRefused | flagPinged
+	if m.flags&flagUnsettled == 0 {
+		m.greet(ev.index, w, out)
+	}
+}
+
+// greet answers the attached session and pushes what waits.
+func (m *mailbox) greet(index uint32, w *world, out *effects) {
 	a := m.toSession(out, msgAttached)
-	a.gen, a.first, a.last, a.hint = m.gen, m.ticked(), m.acked, ev.index
+	a.gen, a.first, a.last, a.hint = m.gen, m.ticked(), m.acked, index
 	m.push(w, out)
 }
 

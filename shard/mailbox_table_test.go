@@ -132,6 +132,10 @@ func mailboxEvents() map[string]mailboxRow {
 		"durable late": {ev: mailboxEvent{kind: evDurable, index: 1, promised: promised{gen: testGen - 1, mark: 3}}, prepare: func(_ *Shard, m *mailbox) {
 			m.unticked = 1
 		}},
+		"unsettled": {ev: mailboxEvent{kind: evDurable, index: 1, promised: promised{gen: testGen, mark: 3}}, prepare: func(s *Shard, m *mailbox) {
+			behind(s, m)
+			m.flags |= flagUnsettled
+		}},
 		"loaded": {ev: mailboxEvent{kind: evLoaded, index: 1}, prepare: behind},
 		"credit pinged": {ev: mailboxEvent{kind: evCredit, index: 1}, prepare: func(s *Shard, m *mailbox) {
 			behind(s, m)

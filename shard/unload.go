@@ -39,7 +39,9 @@ func (s *Shard) unloadable(now int64, user uint64) bool {
 // unload ends all mailboxes of a user; the disk has them. The one that is looked at is off the wheel, the others are taken off.
 func (s *Shard) unload(looked uint32, user uint64) {
 	s.stats.Unloaded++
-	for i := s.users.first(user); i != 0; {
+	first := s.users.first(user)
+	s.users.remove(user)
+	for i := first; i != 0; {
 		m := s.mailboxes.At(i)
 		next := m.next
 		if i != looked {
@@ -55,7 +57,6 @@ func (s *Shard) unload(looked uint32, user uint64) {
 		s.mailboxes.Free(i)
 		i = next
 	}
-	s.users.remove(user)
 }
 
 // disarmWheel takes a mailbox off its bucket, which is looked for: few users have several devices that are all away.

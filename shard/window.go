@@ -17,7 +17,9 @@ func (m *mailbox) windowOpen(payloadBytes int) bool {
 }
 
 // caughtUp says whether nothing waits: what is added now may go out at once.
-func (m *mailbox) caughtUp() bool { return m.attached() && m.sent == m.last }
+func (m *mailbox) caughtUp() bool {
+	return m.attached() && m.sent == m.last && m.flags&flagUnsettled == 0
+}
 
 // add appends an entry; payload must stay valid until the step's effects are applied.
 func (m *mailbox) add(e *store.Entry, payload []byte, w *world, out *effects) {
@@ -59,7 +61,7 @@ func (m *mailbox) starve(out *effects) {
 
 // push hands out what waits, oldest first, as far as the window and the way to the session allow.
 func (m *mailbox) push(w *world, out *effects) {
-	if !m.attached() || m.sent == m.last || m.window >= WindowEntriesMax {
+	if !m.attached() || m.sent == m.last || m.window >= WindowEntriesMax || m.flags&flagUnsettled != 0 {
 		return
 	}
 	p := &w.pushing

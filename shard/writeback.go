@@ -72,8 +72,8 @@ func (s *Shard) handOver() (sliceBytes int) {
 	head := m.head(&s.world)
 	gone := store.SeqRange{After: l.freed, UpTo: min(m.acked, l.handed)}
 	sliceBytes = s.cfg.Disk.WriteBack(&head, max(l.above, m.acked), gone)
-	l.freed = max(l.freed, gone.UpTo)
 	l.handed, l.above = max(l.handed, m.last), m.last
+	l.freed = max(l.freed, min(m.acked, l.handed)) // what was acknowledged before it was handed over never gets there
 	return sliceBytes
 }
 
