@@ -7,7 +7,7 @@ import (
 	"trunkline/store"
 )
 
-// ledger is what a mailbox owes the disk, and what of it lies there alone: 112 bytes while there is something of either. Mailboxes
+// ledger is what a mailbox owes the disk, and what of it lies there alone: 104 bytes while there is something of either. Mailboxes
 // that are as on the disk, and have nothing waiting there, have none.
 //
 // On disk lie the entries of (freed, handed] that still wait. Of them those of (loaded, cold] are not in the Queue: when cold is 0, all are.
@@ -278,6 +278,7 @@ func (m *mailbox) becomeDurable(ev *mailboxEvent, w *world, out *effects) {
 			m.oweTick(out)
 		}
 		m.push(w, out)
+		m.pong(out)
 	}
 }
 
@@ -312,4 +313,13 @@ func (w *world) present(m *mailbox) uint64 {
 		return max(l.loaded, m.acked)
 	}
 	return everything
+}
+
+// behind says whether the disk holds up what a session's mailbox would push.
+func (w *world) behind(s *session) bool {
+	if w.cfg.Disk == nil {
+		return false
+	}
+	index := w.find(s.user, s.device, s.mailbox)
+	return index != 0 && w.mailboxes.At(index).flags&flagBehind != 0
 }

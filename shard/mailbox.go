@@ -61,6 +61,9 @@ import (
 //	durable late    ignore              ignore                ignore
 //	unsettled       ignore              attached push         attached push
 //	loaded          ignore              push                  push
+//	loaded pinged   ignore              push ponged           push ponged
+//	unread pinged   ignore              ponged                ponged
+//	ping behind     ignore              ignore                ignore
 //
 // The end is culling: see wheel.
 type mailboxState uint8
@@ -80,9 +83,10 @@ const (
 	flagTicking   mailboxFlags = 1 << iota // on the list of those that owe a first tick
 	flagStarved                            // on the list of those that could not push for want of credit
 	flagRefused                            // the next cseq was refused for a while: later ones are ignored until it returns
-	flagPinged                             // the session asks whether all is pushed; told when it does not starve any more
+	flagPinged                             // the session asks whether all is pushed; told when it neither starves nor is behind
 	flagAccount                            // the generation is the account's
 	flagDoubt                              // it is what a crash has left: a connection epoch may be missing
+	flagBehind                             // more could go out, but for the disk: it has to be read, or written first
 	flagUnsettled                          // the journal does not have the generation yet: nobody may learn it, or it could be given out twice
 )
 
@@ -160,7 +164,7 @@ func (m *mailbox) stepOffline(now int64, ev *mailboxEvent, w *world, out *effect
 		m.flags &^= flagStarved
 	case evDurable:
 		m.becomeDurable(ev, w, out)
-	case evLoaded: // the client is gone again
+	case evLoaded, evUnread: // the client is gone again
 	case evMessage:
 		switch ev.message.kind {
 		case msgDetach, msgSend, msgRead, msgAck, msgPing, msgConfirm: // late: the client says it again when it is back
@@ -189,6 +193,10 @@ func (m *mailbox) stepOnline(now int64, ev *mailboxEvent, w *world, out *effects
 		m.becomeDurable(ev, w, out)
 	case evLoaded:
 		m.push(w, out)
+		m.pong(out)
+	case evUnread:
+		m.flags &^= flagBehind
+		m.pong(out)
 	case evMessage:
 		m.onlineMessage(now, ev, w, out)
 	default:
@@ -227,9 +235,9 @@ func (m *mailbox) onlineMessage(now int64, ev *mailboxEvent, w *world, out *effe
 	}
 }
 
-// pong answers a PING that came from another loop, unless something waits for credit alone.
+// pong answers a PING that the session has handed on, unless something waits for credit or the disk alone.
 func (m *mailbox) pong(out *effects) {
-	if m.flags&(flagPinged|flagStarved) == flagPinged {
+	if m.flags&(flagPinged|flagStarved|flagBehind) == flagPinged {
 		m.flags &^= flagPinged
 		m.toSession(out, msgPonged)
 	}
@@ -393,7 +401,7 @@ func (m *mailbox) attachTo(ev *mailboxEvent, w *world, out *effects) {
 	msg := ev.message
 	m.conn, m.loop, m.epoch = msg.conn, uint8(msg.from), max(m.epoch, uint32(msg.seq))
 	m.sent, m.window, m.windowBytes = m.acked, 0, 0
-	m.flags &^= flagRefused | flagPinged
+	m.flags &^= flagRefused | flagPinged | flagBehind
 	if m.flags&flagUnsettled == 0 {
 		m.greet(ev.index, w, out)
 	}
@@ -411,7 +419,7 @@ func (m *mailbox) becomeOffline(msg *message, w *world, out *effects) {
 	early := m.state == mailboxEarly
 	m.state = mailboxOffline
 	m.conn, m.loop = 0, 0
-	m.flags &^= flagRefused | flagPinged
+	m.flags &^= flagRefused | flagPinged | flagBehind
 	if early {
 		return // nobody knew
 	}

@@ -15,7 +15,11 @@ func TestMailboxRecordIsSmallAndWithoutPointers(t *testing.T) {
 	if n := unsafe.Sizeof(mailbox{}); n > 128 {
 		t.Errorf("a mailbox takes %d bytes, more than 128", n)
 	}
+	if n := unsafe.Sizeof(ledger{}); n > 104 {
+		t.Errorf("a ledger takes %d bytes, more than 104", n)
+	}
 	holdsNoPointers(t, reflect.TypeFor[mailbox]())
+	holdsNoPointers(t, reflect.TypeFor[ledger]())
 	holdsNoPointers(t, reflect.TypeFor[held]())
 	holdsNoPointers(t, reflect.TypeFor[watch]())
 }
@@ -136,7 +140,13 @@ func mailboxEvents() map[string]mailboxRow {
 			behind(s, m)
 			m.flags |= flagUnsettled
 		}},
-		"loaded": {ev: mailboxEvent{kind: evLoaded, index: 1}, prepare: behind},
+		"loaded pinged": {ev: mailboxEvent{kind: evLoaded, index: 1}, prepare: func(s *Shard, m *mailbox) {
+			behind(s, m)
+			m.flags |= flagPinged | flagBehind
+		}},
+		"unread pinged": {ev: mailboxEvent{kind: evUnread, index: 1}, prepare: func(_ *Shard, m *mailbox) { m.flags |= flagPinged | flagBehind }},
+		"ping behind":   {ev: said(message{kind: msgPing, conn: testConn}), prepare: func(_ *Shard, m *mailbox) { m.flags |= flagBehind }},
+		"loaded":        {ev: mailboxEvent{kind: evLoaded, index: 1}, prepare: behind},
 		"credit pinged": {ev: mailboxEvent{kind: evCredit, index: 1}, prepare: func(s *Shard, m *mailbox) {
 			behind(s, m)
 			m.flags |= flagStarved | flagPinged

@@ -209,6 +209,9 @@ func (s *Shard) failedEntries(now int64, m *mailbox, n *store.News) {
 		s.stats.LoadsFailed++
 	}
 	s.ledgers.At(m.ledger).flags |= ledgerLoading // nobody else asks
+	if m.flags&flagPinged != 0 {
+		s.unread = append(s.unread, s.find(m.user, m.device, 0))
+	}
 	s.retryLater(now, r)
 }
 

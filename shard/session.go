@@ -56,7 +56,7 @@ import "trunkline/codec"
 //	crashed         closing: ERROR    closing: ERROR    closing: ERROR    closing: ERROR    ignore
 //	closed          free              free              free              free              free
 //
-// A PING to a mailbox of another loop is answered when ponged comes; until then a second one waits.
+// A PING to a mailbox of another loop, or to one that the disk holds up, is answered when ponged comes; until then a second one waits.
 //
 // hello away: the user lives on another loop, the connection moves there. hello bad: of a version that is not spoken.
 // hello other, stale, unproven: not of the user and device, or not of the generation, that the transport has proved, or nothing
@@ -84,7 +84,7 @@ const (
 	flagHeldBack                           // input waits for the mark to move
 	flagToldAway                           // GOAWAY was sent
 	flagInactive                           // STATE said that nobody is looking
-	flagPinging                            // a PING is on its way to a mailbox of another loop and back
+	flagPinging                            // a PING is on its way to the mailbox and back
 	flagEarly                              // what it says may be a replay: Confirm has not come
 	flagUnread                             // the mailbox was asked with a HELLO that is still to be read again
 	flagThrottled                          // input waits until the rate of controls allows the next frame
@@ -132,6 +132,7 @@ const (
 	evCredit               // mailbox: try again to push
 	evDurable              // mailbox: what it promised may be told
 	evLoaded               // mailbox: more of it is in memory
+	evUnread               // mailbox: more of it could not be read
 )
 
 // event is what a machine is told. frame aliases the loop's input, message is valid during the step.

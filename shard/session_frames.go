@@ -51,11 +51,11 @@ func (s *session) takeFrame(now int64, ev *event, w *world, out *effects) {
 }
 
 // takePing answers behind everything that the mailbox has and the window lets out, and that frames before the PING let out: a
-// client learns from it that it is up to date. On the mailbox's own loop all that is written already. Else the PING
-// goes there and back, one at a time.
+// client learns from it that it is up to date. On the mailbox's own loop all that is written already, unless the disk holds something up.
+// Else the PING goes to the mailbox and back, one at a time.
 func (s *session) takePing(w *world, out *effects) {
 	switch home := int(s.home); {
-	case home == w.cfg.Loop:
+	case home == w.cfg.Loop && !w.behind(s):
 		out.open()
 		out.frames = codec.AppendPong(out.frames)
 	case s.flags&flagPinging != 0:

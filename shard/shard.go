@@ -52,6 +52,7 @@ type Shard struct {
 	awaits      awaitList
 	evictables  []uint32 // ledgers, those first that were written first
 	loaded      []uint32 // mailboxes that have more in memory than before
+	unread      []uint32 // mailboxes that could not be read on
 	parked      map[uint64]*parking
 	parkedBytes int64
 	ready       []uint64 // users whose parking may be taken
@@ -194,6 +195,7 @@ func (s *Shard) disk(now int64) {
 	s.takeNews(now)
 	s.durable(now, s.cfg.Disk.Durable())
 	s.workOff(now, &s.loaded, evLoaded)
+	s.workOff(now, &s.unread, evUnread)
 	s.unpark(now)
 	s.retryLoads(now)
 }

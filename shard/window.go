@@ -37,6 +37,9 @@ func (m *mailbox) add(e *store.Entry, payload []byte, w *world, out *effects) {
 		}
 	}
 	if !direct || !m.windowOpen(len(payload)) {
+		if w.cfg.Durable && isGated(e) && m.attached() {
+			m.flags |= flagBehind
+		}
 		return
 	}
 	if w.credit(int(m.loop)) < pushCost(len(payload)) {
@@ -68,8 +71,12 @@ func (m *mailbox) push(w *world, out *effects) {
 	p.m, p.w, p.out, p.start, p.room = m, w, out, len(out.scratch), w.credit(int(m.loop))
 	p.present, p.settled = w.present(m), w.settled(m)
 	w.cfg.Queue.Scan(m.user, m.device, m.sent, p.f)
+	m.flags &^= flagBehind
 	if !p.stopped && p.present != everything {
 		out.fetch = true
+		m.flags |= flagBehind
+	} else if p.gated {
+		m.flags |= flagBehind
 	}
 	if len(out.scratch) > p.start {
 		m.postPush(p.start, out)
@@ -87,14 +94,15 @@ type pushScan struct {
 	room  int
 
 	present, settled uint64 // as in world
-	stopped          bool   // not for want of entries in memory
+	stopped, gated   bool   // not for want of entries in memory; for one that is gated
 }
 
 func (p *pushScan) entry(e *store.Entry, payload []byte) bool {
 	if e.Seq > p.present {
 		return false
 	}
-	if p.stopped = !p.m.windowOpen(len(payload)) || e.Seq > p.settled && isGated(e); p.stopped {
+	p.gated = e.Seq > p.settled && isGated(e)
+	if p.stopped = p.gated || !p.m.windowOpen(len(payload)); p.stopped {
 		return false
 	}
 	if p.room -= pushCost(len(payload)); p.room < 0 {
