@@ -101,6 +101,10 @@ func (s *Shard) wakeForWheel(now int64) {
 
 // look culls a mailbox or puts it back on the wheel.
 func (s *Shard) look(now int64, index uint32, m *mailbox) {
+	if m.state == mailboxFree {
+		s.mailboxes.Free(index) // unloaded with another device of its user
+		return
+	}
 	if s.cfg.RetentionSec > 0 {
 		s.expireHeld(now, index, m)
 	}

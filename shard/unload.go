@@ -36,7 +36,7 @@ func (s *Shard) unloadable(now int64, user uint64) bool {
 	return true
 }
 
-// unload ends all mailboxes of a user; the disk has them. The one that is looked at is off the wheel, the others are taken off.
+// unload ends all mailboxes of a user; the disk has them. The one that is looked at is off the wheel, the others are not.
 func (s *Shard) unload(looked uint32, user uint64) {
 	s.stats.Unloaded++
 	first := s.users.first(user)
@@ -44,9 +44,6 @@ func (s *Shard) unload(looked uint32, user uint64) {
 	for i := first; i != 0; {
 		m := s.mailboxes.At(i)
 		next := m.next
-		if i != looked {
-			s.disarmWheel(i)
-		}
 		s.stats.MailboxesIdle -= m.idle()
 		if m.entries+m.notices > 0 {
 			s.cfg.Queue.Drop(m.user, m.device, m.last, nil)
@@ -54,22 +51,12 @@ func (s *Shard) unload(looked uint32, user uint64) {
 		if m.ledger != 0 {
 			s.ledgers.Free(m.ledger)
 		}
-		s.mailboxes.Free(i)
-		i = next
-	}
-}
-
-// disarmWheel takes a mailbox off its bucket, which is looked for: few users have several devices that are all away.
-func (s *Shard) disarmWheel(index uint32) {
-	w := &s.wheel
-	for b := range w.first {
-		for link := &w.first[b]; *link != 0; link = &s.mailboxes.At(*link).due {
-			if *link == index {
-				*link = s.mailboxes.At(index).due
-				w.count[b]--
-				return
-			}
+		if i == looked {
+			s.mailboxes.Free(i)
+		} else {
+			*m = mailbox{due: m.due} // it is freed when its bucket is due: to look for it there would take long
 		}
+		i = next
 	}
 }
 
