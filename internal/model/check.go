@@ -11,18 +11,28 @@ func (w *world) checkReceipt(c *client, f frame) {
 		if m.forgotten || m.life != c.life || m.cseq < f.cseq || m.cseq > f.last || m.to != f.peer && w.rules.has(ReceiptToPeer) {
 			continue
 		}
-		if !m.stored && !m.refusedForGood && !m.excused && !m.givenBack {
+		m.second = true
+		if !m.stored && !m.refusedForGood && !m.excused && !m.givenBack && (w.mode != Disk || m.storedEra == 0) {
 			w.failf("second tick for cseq %d of device %d, which was not stored", m.cseq, c.dev)
 		}
 	}
 }
 
-// checkStale: only another client may end one for good.
-func (w *world) checkStale(c *client) {
+// others says whether its device ever had another client. Such a one may have taken the first entry of a message of which a
+// crash has made two.
+func (w *world) others(c *client) bool {
 	for _, o := range w.clients {
 		if o.dev == c.dev && o != c && o.greeted {
-			return
+			return true
 		}
+	}
+	return false
+}
+
+// checkStale: only another client may end one for good.
+func (w *world) checkStale(c *client) {
+	if w.others(c) {
+		return
 	}
 	w.failf("the only client that device %d ever had was told not to come back", c.dev)
 }
@@ -74,7 +84,7 @@ func (w *world) checkScreen(c *client, shownTo []int, rejectedTo []bool) {
 			continue
 		}
 		shownTo[line.msg]++
-		if m.cseq < newest[m.life] && !m.again {
+		if m.cseq < newest[m.life] && !m.again && !(m.twice && w.others(c)) {
 			w.failf("cseq %d of device %d is shown after %d to device %d", m.cseq, m.from, newest[m.life], c.dev)
 		}
 		newest[m.life] = max(newest[m.life], m.cseq)
@@ -92,5 +102,8 @@ func (w *world) checkFate(m *message, isShown, isRejected bool) {
 		w.failf("cseq %d of device %d was ticked and is lost", m.cseq, m.from)
 	case writer.alive() && !m.toldOther:
 		w.failf("cseq %d of device %d was rejected and its writer does not know", m.cseq, m.from)
+	}
+	if w.mode == Disk && m.fetched && !m.second && !m.untold && !isRejected && writer.alive() && writer.mem.gen == w.srv.boxes[m.from].gen {
+		w.failf("cseq %d of device %d was fetched and its writer never hears of it", m.cseq, m.from)
 	}
 }

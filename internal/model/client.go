@@ -333,7 +333,7 @@ func (c *client) isNew(f frame) bool {
 	return true
 }
 
-func (s *stream) take(id uint64, rules Rule) bool {
+func (s *stream) take(id uint64, rules Rules) bool {
 	if id > s.last {
 		s.below = s.below<<1 | 1
 		s.below <<= id - s.last - 1

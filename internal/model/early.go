@@ -109,8 +109,9 @@ func (w *world) open(c *conn) {
 func (b *mailbox) ordinary(h frame) bool {
 	rules := b.w.rules
 	return (b.conn == nil || !rules.has(EarlyWhenOffline)) &&
+		(b.owner == b.w.disk.owner || !rules.has(EarlyDoubted)) &&
 		(h.epoch > b.epoch || !rules.has(EarlyNewEpoch)) &&
-		(b.exists && h.gen == b.gen && h.incarnation == b.w.srv.inc && h.seq <= b.counter || !rules.has(EarlySameData))
+		(b.exists && h.gen == b.gen && h.incarnation == b.w.srv.inc && h.seq <= b.given() || !rules.has(EarlySameData))
 }
 
 // confirm has the device be there.

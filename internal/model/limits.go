@@ -18,6 +18,8 @@ const (
 	messagesMax   = 60               // of one schedule
 	acts          = 3                // of a plot
 	restartsMax   = 3                // of one schedule
+	crashesMax    = 6                // of one schedule, by chance
+	relapseSteps  = 80               // most steps between a crash and one that follows soon
 	livesMax      = 14               // of one schedule
 	flightsMax    = 200              // first flights that are overheard in one schedule
 	calmRounds    = 120              // until everything must have been delivered

@@ -2,7 +2,8 @@ package model
 
 // entry is one waiting stanza; its frame has the seq.
 type entry struct {
-	f frame
+	f    frame
+	turn uint64 // in which it was noted
 }
 
 // status is the state of a SEND above the mark.
@@ -44,6 +45,16 @@ type mailbox struct {
 	nonce int
 	epoch uint32 // the highest of a connection of this generation that was attached
 	early bool   // that connection may be a replay
+
+	shown uint64 // the highest seq that any connection may have seen
+	owner uint64 // the owner epoch of the last login; a crash may have taken later ones when it is not the present one
+
+	marks   []markTurn // with a disk: marks that are not known to be durable
+	kept    uint64     // the mark that is
+	told    uint64     // the mark of the last tick
+	gone    uint64     // up to this seq entries were dropped
+	genTurn uint64     // in which the generation was noted
+	waits   bool       // SUCCESS waits for the generation to be durable
 }
 
 func (b *mailbox) listensTo(nonce int) bool {
@@ -76,14 +87,16 @@ func (b *mailbox) attach(p part) {
 		b.toSession(toSession, frame{kind: fatal, code: codeReplaced})
 	}
 	b.conn, b.nonce, b.epoch, b.refused = p.c, p.nonce, max(b.epoch, p.f.epoch), false
+	b.owner = b.w.disk.owner
 	if b.early = p.f.early; !b.early || !b.w.rules.has(EarlyUnannounced) {
 		b.announce()
 	}
 	if b.w.rules.has(RedeliverWindow) {
 		b.sent = 0
 	}
-	b.toSession(attached, frame{kind: success, gen: b.gen, incarnation: b.w.srv.inc, cseq: b.mark})
-	b.push()
+	b.noteHead()
+	b.waits = b.genPending()
+	b.welcomeNow()
 }
 
 // register settles generation, mark and what is acknowledged, or says why not.
@@ -111,7 +124,7 @@ func (b *mailbox) welcome(h frame, same bool) code {
 		return codeReplaced
 	case b.conn != nil && b.early && !b.w.rules.has(EarlyGivesWay):
 		return codeReplaced
-	case same && h.seq > b.counter:
+	case same && h.seq > b.given():
 		return codeAckInvalid
 	case same:
 		b.dropTo(h.seq)
@@ -119,6 +132,7 @@ func (b *mailbox) welcome(h frame, same bool) code {
 	if h.cseq > b.mark && b.w.rules.has(ServerAdoptsMark) {
 		b.window = b.window[min(uint64(len(b.window)), h.cseq-b.mark):]
 		b.mark = h.cseq
+		b.adoptMark()
 	}
 	b.moveMark(b.mark)
 	return 0
@@ -129,6 +143,8 @@ func (b *mailbox) begin(gen uint32, mark uint64) {
 		mark = 0
 	}
 	b.gen, b.mark, b.window, b.epoch = gen, mark, nil, 0
+	b.genTurn = b.turn()
+	b.adoptMark()
 }
 
 // newGeneration is one that no peer can remember: counted on from the last one given out on this data, the first
@@ -139,7 +155,7 @@ func (b *mailbox) newGeneration() uint32 {
 		base = b.gen
 	}
 	if base == 0 && b.w.rules.has(GenerationByData) {
-		base = b.w.firstGen[b.w.srv.inc]
+		base = b.w.firstGen[int(b.w.srv.inc)%len(b.w.firstGen)]
 	}
 	b.registered = base + 1
 	return b.registered
@@ -244,14 +260,15 @@ func (b *mailbox) take(p part) {
 	case !b.w.rules.has(RefuseBeforeRouting) && !b.w.calm && b.w.r.IntN(8) == 0:
 		answer.kind = refusedLate
 	case b.count(deliver) < b.w.room:
-		if m.storedInc == b.w.srv.inc && !m.givenBack {
+		if m.storedEra == b.w.srv.era && !m.givenBack {
 			b.w.failf("cseq %d of device %d was stored twice", p.first, p.from)
 		}
-		m.stored, m.storedInc, m.excused = true, b.w.srv.inc, false
-		b.add(frame{kind: deliver, peer: p.from, gen: p.gen, cseq: p.first, msg: p.msg})
+		m.twice = m.twice || m.storedEra != 0
+		m.stored, m.storedEra, m.excused, m.fetched = true, b.w.srv.era, false, false
+		m.storedSeq = b.add(frame{kind: deliver, peer: p.from, gen: p.gen, cseq: p.first, msg: p.msg})
 	case b.w.rules.has(FullBeforeTick):
 		m.refusedForGood = true
-		m.mayBeBoth = m.storedInc != 0 && (m.storedInc != b.w.srv.inc || m.givenBack)
+		m.mayBeBoth = m.storedEra != 0 && (m.storedEra != b.w.srv.era || m.givenBack)
 		answer.kind = rejected
 	}
 	b.w.tell("mailbox %d: cseq %d of device %d, answer %d (%d stored, %d rejected)", b.dev, p.first, p.from, answer.kind, stored, rejected)
@@ -310,6 +327,8 @@ func (b *mailbox) giveBack(p part) {
 
 // moveMark passes every SEND at its front that is done, each together with its rejection.
 func (b *mailbox) moveMark(settled uint64) {
+	before := b.mark
+	defer func() { b.noteMark(before) }()
 	for len(b.window) > 0 {
 		s := b.window[0]
 		if s.st == inflight || s.st == lost || s.st == refused {
@@ -329,13 +348,12 @@ func (b *mailbox) moveMark(settled uint64) {
 func (b *mailbox) keepRejection(cseq uint64, msg int) {
 	f := frame{kind: reject, gen: b.gen, cseq: cseq, msg: msg}
 	if !b.w.rules.has(StoredRejection) {
-		b.counter++
-		f.seq = b.counter
+		f.seq = b.nextSeq()
 		b.toSession(toSession, f)
 		return
 	}
 	b.w.msgs[msg].rejected = true
-	b.add(f)
+	b.w.msgs[msg].rejectedSeq = b.add(f)
 }
 
 // tick sends the cumulative first tick.
@@ -343,16 +361,20 @@ func (b *mailbox) tick() bool {
 	if !b.tickDue {
 		return false
 	}
-	b.tickDue = false
-	b.toSession(toSession, frame{kind: tick, cseq: b.mark})
+	mark := b.promised(TickWhenDurable)
+	if mark < b.mark && mark == b.told || b.waits {
+		return false // it is told when more is durable
+	}
+	b.tickDue, b.told = mark < b.mark, mark
+	b.toSession(toSession, frame{kind: tick, cseq: mark})
 	return true
 }
 
 // add appends an entry and pushes what the window lets through.
-func (b *mailbox) add(f frame) {
-	b.counter++
-	f.seq = b.counter
-	b.entries = append(b.entries, entry{f: f})
+func (b *mailbox) add(f frame) uint64 {
+	f.seq = b.nextSeq()
+	b.entries = append(b.entries, entry{f: f, turn: b.turn()})
+	b.jot(note{kind: noteAppend, f: f})
 	if n := b.count(reject); n > rejectionsMax {
 		b.w.failf("mailbox of device %d holds %d rejections", b.dev, n)
 	}
@@ -360,6 +382,7 @@ func (b *mailbox) add(f frame) {
 		b.w.failf("mailbox of device %d holds %d messages", b.dev, n)
 	}
 	b.push()
+	return f.seq
 }
 
 func (b *mailbox) count(kind frameKind) (n int) {
@@ -373,7 +396,7 @@ func (b *mailbox) count(kind frameKind) (n int) {
 
 // push sends entries above `sent` while the window is open.
 func (b *mailbox) push() {
-	if b.conn == nil {
+	if b.conn == nil || b.waits {
 		return
 	}
 	for i, e := range b.entries { // i entries lie before it, all sent and not acknowledged
@@ -386,14 +409,17 @@ func (b *mailbox) push() {
 			}
 			b.w.failf("device %d has %d un-acked entries", b.dev, i+1)
 		}
-		b.sent = e.f.seq
+		if e.f.kind == reject && b.pending(e.turn) && b.w.rules.has(RejectionWhenDurable) {
+			return // it is a tick
+		}
+		b.sent, b.shown = e.f.seq, max(b.shown, e.f.seq)
 		b.toSession(toSession, e.f)
 	}
 }
 
 // acked is the client's ACK.
 func (b *mailbox) acked(seq uint64) {
-	if seq > b.sent {
+	if seq > b.pushed() {
 		b.toSession(toSession, frame{kind: fatal, code: codeAckInvalid})
 		return
 	}
@@ -405,6 +431,10 @@ func (b *mailbox) acked(seq uint64) {
 // it went to others, or was rejected.
 func (b *mailbox) dropTo(seq uint64) {
 	var r part
+	if len(b.entries) > 0 && b.entries[0].f.seq <= seq {
+		b.gone = seq
+		b.jot(note{kind: noteDrop, f: frame{seq: seq}})
+	}
 	flush := func() {
 		if r.kind != 0 {
 			b.w.post(home(b.dev), home(r.dev), r)
@@ -416,6 +446,7 @@ func (b *mailbox) dropTo(seq uint64) {
 		if f.kind != deliver {
 			continue
 		}
+		b.w.msgs[f.msg].fetched = true
 		if r.kind == 0 || r.dev != f.peer || r.gen != f.gen || f.cseq <= r.last && b.w.rules.has(ReceiptForwards) {
 			flush()
 			r = part{kind: delivered, dev: f.peer, from: b.dev, gen: f.gen, first: f.cseq}
@@ -429,15 +460,18 @@ func (b *mailbox) dropTo(seq uint64) {
 // takeReceipt keeps a second tick for the sender, joined with the newest one when that was not pushed yet.
 func (b *mailbox) takeReceipt(p part) {
 	if !b.exists || p.gen != b.gen {
+		b.w.untold(p)
 		return
 	}
 	if n := len(b.entries); n > 0 {
-		if f := &b.entries[n-1].f; f.kind == receipt && f.seq > b.sent && f.peer == p.from && f.gen == p.gen && p.first >= f.cseq {
+		if f := &b.entries[n-1].f; f.kind == receipt && f.seq > b.seen() && f.peer == p.from && f.gen == p.gen && p.first >= f.cseq {
 			f.last = max(f.last, p.last)
+			b.jot(note{kind: noteReplace, f: *f})
 			return
 		}
 	}
 	if b.count(receipt) >= receiptsMax {
+		b.w.untold(p)
 		return
 	}
 	b.add(frame{kind: receipt, peer: p.from, gen: p.gen, cseq: p.first, last: p.last})

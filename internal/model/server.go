@@ -60,6 +60,7 @@ const (
 // server is everything that a loss of data takes away, and the number of the data.
 type server struct {
 	inc    uint32
+	era    uint32 // counts the processes
 	nonces int
 	queues [loops][loops][]part
 	local  []part // of the event that runs; drained before it ends
@@ -81,6 +82,9 @@ func (w *world) post(from, to int, p part) {
 func (w *world) settle(loop int) {
 	for len(w.srv.local) > 0 {
 		w.handle(loop, pop(&w.srv.local))
+	}
+	if w.mode == Disk {
+		w.endTurn(loop)
 	}
 }
 
@@ -237,8 +241,20 @@ func (w *world) sessionTakes(p part) {
 	}
 }
 
-// restart loses everything but the number of the data, which becomes another one.
+// mayRestart says whether the process may end once more.
+func (w *world) mayRestart() bool {
+	if w.mode == Disk {
+		return w.crashes < crashesMax
+	}
+	return w.restarts < restartsMax
+}
+
+// restart loses everything but the number of the data, which becomes another one. With a disk it is a crash.
 func (w *world) restart() {
+	if w.mode == Disk {
+		w.fall()
+		return
+	}
 	w.restarts++
 	w.tell("the server loses its data")
 	for i := range w.srv.boxes {
@@ -251,14 +267,19 @@ func (w *world) restart() {
 	}
 	for i := range w.msgs {
 		m := &w.msgs[i]
-		m.again = m.again || m.storedInc != 0 || m.refusedForGood
+		m.again = m.again || m.storedEra != 0 || m.refusedForGood
 	}
+	w.cutAll()
+	w.srv = server{inc: w.srv.inc + 1, era: w.srv.era + 1, nonces: w.srv.nonces}
+	for i := range w.srv.boxes {
+		w.srv.boxes[i].w, w.srv.boxes[i].dev = w, i
+	}
+}
+
+// cutAll ends every connection as the end of a process does: what was not read is lost.
+func (w *world) cutAll() {
 	for _, c := range w.conns {
 		w.cutAt(c)
 		c.up, c.eof, c.s.state = nil, true, closed
-	}
-	w.srv = server{inc: w.srv.inc + 1, nonces: w.srv.nonces}
-	for i := range w.srv.boxes {
-		w.srv.boxes[i].w, w.srv.boxes[i].dev = w, i
 	}
 }

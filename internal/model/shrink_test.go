@@ -16,9 +16,9 @@ func failure(w *world) string {
 }
 
 // shrink leaves out every step of the storm that the violation does not need, and tells what is left.
-func shrink(seed uint64, rules Rule) (steps int, story []string) {
+func shrink(seed uint64, mode Mode, rules Rules) (steps int, story []string) {
 	skip := map[int]bool{}
-	want := failure(play(seed, rules, skip, nil))
+	want := failure(play(seed, mode, rules, skip, nil))
 	for size := 64; size > 0; {
 		fewer := false
 		for from := 0; from < stormSteps; from += size {
@@ -32,7 +32,7 @@ func shrink(seed uint64, rules Rule) (steps int, story []string) {
 			if len(added) == 0 {
 				continue
 			}
-			if failure(play(seed, rules, skip, nil)) == want {
+			if failure(play(seed, mode, rules, skip, nil)) == want {
 				fewer = true
 				continue
 			}
@@ -44,18 +44,18 @@ func shrink(seed uint64, rules Rule) (steps int, story []string) {
 			size /= 2
 		}
 	}
-	w := play(seed, rules, skip, &story)
+	w := play(seed, mode, rules, skip, &story)
 	return stormSteps - len(skip), append(story, "then: "+w.err.Error())
 }
 
 func TestAShrunkScheduleFailsInTheSameWay(t *testing.T) {
-	rules := AllRules &^ IgnoreAfterRefusal
+	rules := Rules{}.Without(IgnoreAfterRefusal)
 	for seed := range uint64(schedules) {
-		if Run(seed, rules) == nil {
+		if Run(seed, Memory, rules) == nil {
 			continue
 		}
-		steps, story := shrink(seed, rules)
-		if steps > stormSteps/4 || len(story) < 5 || digits.ReplaceAllString(story[len(story)-1], "N") != "then: "+failure(play(seed, rules, nil, nil)) {
+		steps, story := shrink(seed, Memory, rules)
+		if steps > stormSteps/4 || len(story) < 5 || digits.ReplaceAllString(story[len(story)-1], "N") != "then: "+failure(play(seed, Memory, rules, nil, nil)) {
 			t.Errorf("seed %d: %d of %d steps are left, and %q", seed, steps, stormSteps, story)
 		}
 		return

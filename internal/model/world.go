@@ -14,7 +14,7 @@ type message struct {
 
 	ticked         bool   // the writer has seen its first tick
 	stored         bool   // it was stored
-	storedInc      uint32 // on which data
+	storedEra      uint32 // in which era of the server; 0: never
 	rejected       bool   // its rejection was stored
 	excused        bool   // it, or its rejection, was lost with the data
 	refusedForGood bool   // its recipient's mailbox rejected it
@@ -23,6 +23,12 @@ type message struct {
 	toldOther      bool   // its rejection went to another client of its writer's device
 	forgotten      bool   // its writer crashed before it was persisted
 	givenBack      bool   // its answer was lost: whether it was taken is not known
+	storedSeq      uint64 // of its entry
+	rejectedSeq    uint64 // of its rejection
+	twice          bool   // it was stored before: its recipient may have two entries of it
+	fetched        bool   // its recipient has acknowledged it
+	second         bool   // its writer has seen the second tick
+	untold         bool   // there was no room for the second tick, or nobody to tell
 }
 
 // world is one schedule.
@@ -30,10 +36,12 @@ type world struct {
 	r        *rand.Rand
 	pcg      *rand.PCG
 	story    *[]string // what happens, in words; nil: nobody reads it
-	rules    Rule
+	mode     Mode
+	rules    Rules
 	clients  []*client // all lives
 	conns    []*conn
 	srv      server
+	disk     disk
 	flights  []flight // that somebody has overheard
 	holds    int      // early HELLOs that had to wait
 	replays  int
@@ -41,22 +49,45 @@ type world struct {
 	taken    map[int]int // how often the first flight of each was taken at once
 	msgs     []message
 	restarts int
+	crashes  int
 	mood
+	diskMood
+	fate   fate
 	tokens uint64 // drawn so far
 	calm   bool
 	err    error
 }
 
+// Mode says what a server loses when its process ends.
+type Mode uint8
+
+// The modes.
+const (
+	Memory Mode = iota // all it had: the data is another one then
+	Disk               // what its journal has not made durable yet
+)
+
+// String is "memory" or "disk".
+func (m Mode) String() string {
+	if m == Disk {
+		return "disk"
+	}
+	return "memory"
+}
+
 // Run plays the schedule that the seed names, under the given rules: a storm, then calm, then the last look. The error
 // says what was violated; nil: nothing.
-func Run(seed uint64, rules Rule) error { return play(seed, rules, nil, nil).err }
+func Run(seed uint64, mode Mode, rules Rules) error { return play(seed, mode, rules, nil, nil).err }
 
 // play leaves out the steps that skip names: each step has random numbers of its own, so that the others stay as they are.
-func play(seed uint64, rules Rule, skip map[int]bool, story *[]string) *world {
-	w := &world{taken: map[int]int{}, rules: rules, pcg: rand.NewPCG(seed, 0), story: story}
+func play(seed uint64, mode Mode, rules Rules, skip map[int]bool, story *[]string) *world {
+	w := &world{taken: map[int]int{}, mode: mode, rules: rules, pcg: rand.NewPCG(seed, 0), story: story}
 	w.r = rand.New(w.pcg)
-	w.srv.inc = 1
+	w.srv.inc, w.srv.era = 1, 1
 	w.mood = newMood(w.r)
+	if mode == Disk {
+		w.newDisk()
+	}
 	for d := range devices {
 		w.srv.boxes[d].w, w.srv.boxes[d].dev = w, d
 		w.newClient(d)
@@ -97,6 +128,9 @@ func (w *world) newClient(dev int) *client {
 
 // storm does one thing at random.
 func (w *world) storm() {
+	if w.mode == Disk {
+		w.diskTurns()
+	}
 	if w.r.IntN(w.weather) == 0 {
 		w.trouble()
 		return
@@ -201,7 +235,7 @@ func (w *world) trouble() {
 		}
 	case n >= 80 && n < 90:
 		w.replay()
-	case n >= 90 && w.restarts < restartsMax:
+	case n >= 90 && w.mayRestart():
 		w.restart()
 		for _, c := range w.clients {
 			if w.powerCuts && w.r.IntN(2) == 0 {
@@ -255,6 +289,9 @@ func (w *world) round() {
 		w.srv.boxes[d].tick()
 		w.settle(home(d))
 	}
+	if w.mode == Disk {
+		w.diskCatchesUp()
+	}
 	w.sweep()
 }
 
@@ -306,5 +343,5 @@ func (w *world) quiet() bool {
 			return false
 		}
 	}
-	return true
+	return w.mode != Disk || w.disk.durable == len(w.disk.notes)
 }
