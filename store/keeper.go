@@ -1,7 +1,9 @@
 package store
 
 import (
+	"errors"
 	"log/slog"
+	"sync"
 	"time"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -29,7 +31,29 @@ func (a Ack) String() string {
 //	loop  Desk.Note, Desk.Submit -> Journal -> NewsDurable
 //	loop  Desk.Load -> readers -> NewsUser, NewsEntries
 //	loop  Desk.WriteBack -> writer (waits until the journal has what it saw) -> Offline.Apply -> NewsWritten; Flush; Journal.Truncate
-type Keeper struct{}
+//
+// Locks: backup, then those of stops, writer and loads, none of which is taken under another, then a tray's.
+type Keeper struct {
+	o        KeeperOptions
+	state    state // as on the disk
+	found    Recovery
+	offline  *Offline
+	journal  *Journal // nil in AckMemory mode
+	journals []string // its directories
+
+	trays   []*tray
+	loads   *loads
+	writer  *writer
+	stops   stops
+	counts  counts
+	readLog lineLimit
+
+	backup sync.Mutex    // one at a time
+	stop   chan struct{} // closed by Close: sweeper and writer end
+	ended  sync.WaitGroup
+	once   sync.Once
+	err    error // of Close
+}
 
 // KeeperOptions say where and how. Zero fields take defaults.
 type KeeperOptions struct {
@@ -40,48 +64,124 @@ type KeeperOptions struct {
 	Fragment     func(user uint64) uint16
 	FS           vfs.FS // nil: the system's
 	Linger       time.Duration
-	JournalBytes int64 // on disk; over it there is trouble until the journal was truncated
+	JournalBytes int64 // on disk; over it there is trouble until the journal was truncated; 0: JournalBytesDefault
 	Log          *slog.Logger
-	Now          func() time.Time // for durations in logs and stats; nil: the system's
+	Now          func() time.Time // for durations in logs and stats, and for the sweeper; nil: the system's
 
 	// Wake is called when there is news for a loop: it must call Desk.News soon. It must not block.
 	Wake func(loop int)
+
+	// Retention is how long something may wait; 0: for ever. What is older is told with NewsExpired to the loop that Home names.
+	Retention time.Duration
+	Home      func(user uint64) int
+
+	after   func(time.Duration) <-chan time.Time // of pauses; tests have their own
+	flush   <-chan time.Time                     // when a flush is due; nil: every FlushEvery
+	look    <-chan time.Time                     // when the sweeper looks at the clock; nil: every SweepLookEvery
+	ballast int                                  // of the offline store; 0: its own
+}
+
+// defaults fills in what is zero.
+func (o *KeeperOptions) defaults() error {
+	if o.Loops < 1 || o.Fragment == nil || o.Dir == "" {
+		return errors.New("store: a keeper without a directory, loops or fragments")
+	}
+	if o.Retention > 0 && o.Home == nil {
+		return errors.New("store: a keeper with a retention and no homes")
+	}
+	if o.FS == nil {
+		o.FS = vfs.Default
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Wake == nil {
+		o.Wake = func(int) {}
+	}
+	if o.JournalBytes == 0 {
+		o.JournalBytes = JournalBytesDefault
+	}
+	if o.after == nil {
+		o.after = time.After
+	}
+	return nil
 }
 
 // OpenKeeper takes the directory, recovers what a crash has left in the journal, raises the owner epoch durably after an unclean end, and
-// starts its goroutines. Errors: ErrStoreLocked, *DamageError, ErrJournalMissing, ErrStoreVersion, ErrDiskFull, the system's.
-func OpenKeeper(o KeeperOptions) (*Keeper, error) { panic("keeper") }
+// starts its goroutines. Errors: ErrStoreLocked, *DamageError, ErrJournalMissing, ErrJournalTaken, ErrStoreVersion, ErrDiskFull, the system's.
+func OpenKeeper(o KeeperOptions) (*Keeper, error) {
+	if err := o.defaults(); err != nil {
+		return nil, err
+	}
+	k := &Keeper{o: o, stop: make(chan struct{}), trays: make([]*tray, o.Loops)}
+	for i := range k.trays {
+		k.trays[i] = &tray{wake: func() { o.Wake(i) }}
+	}
+	k.loads = newLoads(k.trays)
+	k.stops = stops{log: o.Log, trays: k.trays}
+	k.writer = newWriter(k, o.Loops)
+	if err := k.recover(); err != nil {
+		return nil, err
+	}
+	k.begin()
+	return k, nil
+}
 
-// Incarnation names the data: it changes only when data was lost. OwnerEpoch is the upper part of every new seq. Recovery says what the start found.
-func (k *Keeper) Incarnation() uint64 { panic("keeper") }
+// begin starts the goroutines: the readers, the writer and the sweeper.
+func (k *Keeper) begin() {
+	for range KeeperReaders {
+		k.ended.Add(1)
+		go func() { // ended by Close, through loads
+			defer k.ended.Done()
+			k.read()
+		}()
+	}
+	flush, stopFlush := ticks(k.o.flush, FlushEvery)
+	k.ended.Add(1)
+	go func() { // ended by Close, through stop
+		defer k.ended.Done()
+		defer stopFlush()
+		k.writer.run(k.stop, flush)
+	}()
+	if k.o.Retention <= 0 {
+		return
+	}
+	look, stopLook := ticks(k.o.look, SweepLookEvery)
+	k.ended.Add(1)
+	go func() { // ended by Close, through stop
+		defer k.ended.Done()
+		defer stopLook()
+		k.sweep(k.stop, look)
+	}()
+}
+
+// ticks is the given channel, or a ticker's.
+func ticks(given <-chan time.Time, every time.Duration) (c <-chan time.Time, stop func()) {
+	if given != nil {
+		return given, func() {}
+	}
+	t := time.NewTicker(every)
+	return t.C, t.Stop
+}
+
+// Incarnation names the data: it changes only when data was lost, or came back from a backup that is older than what clients have seen.
+func (k *Keeper) Incarnation() uint64 { return k.state.Incarnation }
 
 // OwnerEpoch is the upper 24 bits of every seq that this process gives out.
-func (k *Keeper) OwnerEpoch() uint32 { panic("keeper") }
+func (k *Keeper) OwnerEpoch() uint32 { return k.state.Owner }
 
 // Recovery says what the start has found and done.
-func (k *Keeper) Recovery() Recovery { panic("keeper") }
-
-// Desk makes the desk of one loop, whose waiting entries are in m.
-func (k *Keeper) Desk(loop int, m *Mailboxes) *Desk { panic("keeper") }
-
-// Settle waits until everything that desks have handed over is durable, applied and flushed, or until the timeout.
-func (k *Keeper) Settle(timeout time.Duration) error { panic("keeper") }
-
-// Backup puts a copy of the mailboxes into dir while the server runs: what was durable at some moment during the call.
-func (k *Keeper) Backup(dir string) error { panic("keeper") }
-
-// Stats are the counters now. Any goroutine.
-func (k *Keeper) Stats() KeeperStats { panic("keeper") }
-
-// Close ends the goroutines and gives the directory back. clean says that every desk has written back all it had: then the next
-// start has nothing to recover and keeps the owner epoch. A keeper that can't finish cleanly leaves the directory as a crash would.
-func (k *Keeper) Close(clean bool) error { panic("keeper") }
+func (k *Keeper) Recovery() Recovery { return k.found }
 
 // Recovery is what a start has found.
 type Recovery struct {
 	New        bool // nothing was there
 	Clean      bool // the last process had stopped cleanly
 	DataLost   bool // ... in memory mode it had not: the incarnation is a new one
+	Restored   bool // the directory was a backup: the incarnation is a new one
 	OwnerEpoch uint32
 	Journal    JournalReport
 	Mailboxes  int           // that the journal's tail has changed
@@ -89,19 +189,26 @@ type Recovery struct {
 	Took       time.Duration // all of it
 }
 
-// KeeperStats are the counters of a Keeper.
-type KeeperStats struct {
-	Journal      JournalStats
-	Offline      OfflineStats
-	Trouble      string // why intake is stopped; "": it is not
-	Loads        uint64 // users read
-	EntryLoads   uint64 // pieces of mailboxes read
-	LoadErrors   uint64
-	WriteBacks   uint64 // slices applied
-	WrittenHeads uint64
-	Written      uint64 // entries
-	WrittenBytes uint64
-	SliceBytes   Quantiles // of WriteBacks; in bytes
-	Flushes      uint64
-	Truncations  uint64
+// Settle waits until everything that desks have handed over is durable, applied and flushed, or until the timeout: ErrNotSettled.
+func (k *Keeper) Settle(timeout time.Duration) error { return k.writer.settle(timeout, k.stop) }
+
+// isDurable says whether a turn of a loop is durable.
+func (k *Keeper) isDurable(loop int, turn uint64) bool {
+	return k.journal == nil || turn == 0 || k.journal.Durable(loop) >= turn
+}
+
+// allDurable says whether a turn of each loop is durable.
+func (k *Keeper) allDurable(turns []uint64) bool {
+	for loop, turn := range turns {
+		if !k.isDurable(loop, turn) {
+			return false
+		}
+	}
+	return true
+}
+
+// journalDurable is told by the journal when turns of a loop became durable.
+func (k *Keeper) journalDurable(loop int) {
+	k.trays[loop].nudge()
+	k.writer.durable()
 }

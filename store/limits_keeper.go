@@ -37,6 +37,8 @@ const (
 	// keeperRetry is how long the writer waits before it tries again what the disk refused; it doubles up to keeperRetryMax.
 	keeperRetry    = 50 * time.Millisecond
 	keeperRetryMax = 5 * time.Second
+	// BackupSettleMax is how long a backup waits until what was handed over before it is on the disk. Then it fails: the disk has trouble.
+	BackupSettleMax = time.Minute
 	// CloseSettleMax is how long Close(true) waits for the disk. Then the end is not a clean one.
 	CloseSettleMax = 10 * time.Second
 	// SweepEvery is how often mailboxes are looked through for what is older than the retention, and SweepLookEvery how often the clock is asked.
@@ -46,6 +48,8 @@ const (
 	SweepHeadsPerSecond = 10_000
 	// sweepPiece is how many heads one iterator of a sweep looks at: an old iterator keeps files that nobody needs.
 	sweepPiece = 500
+	// readLinesMax bounds the log lines about reads that fail, in troubleLogEvery: a damaged table concerns thousands of users. Others are only counted.
+	readLinesMax = 10
 	// slicesRemembered is of how many slices the quantiles of sizes are.
 	slicesRemembered = 256
 	// bufferKeptMax is the largest buffer that is kept to be used again.

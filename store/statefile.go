@@ -36,7 +36,7 @@ type state struct {
 
 // journalPlace is a directory of the journal, which has its id in a file.
 type journalPlace struct {
-	ID   uint64
+	ID   string // as JournalIDs names it
 	Path string // relative to the directory of the state file when it is below that
 }
 
@@ -45,7 +45,7 @@ func (s *state) bytes() []byte {
 	b := fmt.Appendf(nil, "%s\nversion: %d\nincarnation: %016x\nowner: %d\nack: %v\nclean: %s\nreplayed: %s\nbackup: %s\n",
 		stateTitle, stateVersion, s.Incarnation, s.Owner, s.Ack, yesNo(s.Clean), yesNo(s.Replayed), yesNo(s.Backup))
 	for _, j := range s.Journals {
-		b = fmt.Appendf(b, "journal: %016x %s\n", j.ID, strconv.Quote(j.Path))
+		b = fmt.Appendf(b, "journal: %s %s\n", j.ID, strconv.Quote(j.Path))
 	}
 	return fmt.Appendf(b, "%s: %08x\n", stateSumName, stateSum(b))
 }
@@ -169,12 +169,11 @@ func (s *state) set(name, value string) (err error) {
 
 func (s *state) addJournal(value string) error {
 	id, quoted, _ := strings.Cut(value, " ")
-	n, errID := strconv.ParseUint(id, 16, 64)
-	path, errPath := strconv.Unquote(quoted)
-	if errID != nil || errPath != nil || n == 0 || path == "" {
+	path, err := strconv.Unquote(quoted)
+	if err != nil || id == "" || path == "" {
 		return fmt.Errorf("%q is not an id and a path", value)
 	}
-	s.Journals = append(s.Journals, journalPlace{ID: n, Path: path})
+	s.Journals = append(s.Journals, journalPlace{ID: id, Path: path})
 	return nil
 }
 

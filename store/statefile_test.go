@@ -14,7 +14,7 @@ import (
 func someState() state {
 	return state{
 		Incarnation: 0xfedcba9876543210, Owner: OwnerEpochMax, Ack: AckMemory, Replayed: true,
-		Journals: []journalPlace{{ID: 1, Path: "journal"}, {ID: 1<<64 - 1, Path: "/mnt/two words\n\"x\""}},
+		Journals: []journalPlace{{ID: "0001", Path: "journal"}, {ID: "ff02", Path: "/mnt/two words\n\"x\""}},
 	}
 }
 
