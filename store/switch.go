@@ -80,6 +80,9 @@ func FinishSwitch(fs FS, dir string) (done bool, err error) {
 	}
 	s, err := readSwitch(fs, dir)
 	if errors.Is(err, os.ErrNotExist) {
+		if err := fs.Remove(fs.PathJoin(dir, switchFile+".new")); err != nil && !errors.Is(err, os.ErrNotExist) { // the commit did not come to its end
+			return false, err
+		}
 		return false, dropSwitch(fs, dir) // if there is any
 	}
 	if err != nil {
