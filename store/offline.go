@@ -24,7 +24,7 @@ import (
 // caller calls Restore. It then applies again, in order, everything since the last Flush that returned nil, and flushes. Until that Flush has succeeded no
 // read is served (ErrOfflineFailed): it would show the past.
 //
-// Locks: write before mu. write is held by one writer at a time; mu guards the engine against Close and against the next one while somebody reads.
+// Locks: write before mu. write is held by one writer at a time; mu is held for moments. Readers are counted at the engine that they read.
 type Offline struct {
 	opts    OfflineOptions
 	log     *slog.Logger
@@ -318,13 +318,14 @@ func (o *Offline) Clear() error {
 
 // Stats are sizes now.
 func (o *Offline) Stats() OfflineStats {
+	s := OfflineStats{Reopened: o.reopened.Load(), Errors: o.errors.Load()}
+	err := o.read(func(db *pebble.DB) error {
+		s.DiskBytes = int64(db.Metrics().DiskSpaceUsage())
+		return nil
+	})
 	o.mu.RLock()
 	defer o.mu.RUnlock()
-	s := OfflineStats{Reopened: o.reopened.Load(), Errors: o.errors.Load()}
-	s.Failed = o.closed || o.lost.Load() || !o.engine.alive() || o.engine.trouble() != nil
-	if !o.closed && o.engine.alive() {
-		_ = o.engine.run(func() error { s.DiskBytes = int64(o.engine.db.Metrics().DiskSpaceUsage()); return nil })
-	}
+	s.Failed = err != nil || o.engine.trouble() != nil
 	return s
 }
 
@@ -340,6 +341,7 @@ func (o *Offline) Close() error {
 	o.closed = true
 	o.mu.Unlock()
 	if o.engine.alive() {
+		o.engine.readers.Wait()
 		err = errors.Join(err, o.explain("close", o.engine.close()))
 	}
 	o.engine.fence.sever()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -20,7 +21,7 @@ import (
 //
 // What the disk refuses while a table is written, the engine tries again, with everything still in memory; it would do so without a pause, so making
 // a table waits here. What it can't go on after, a manifest that can't be written, it reports by a call that must not return: that goroutine
-// stays where it is, and the engine is dead. It is its own logger. Locks: mu guards what is below it and is taken last.
+// ends there, and the engine is dead: it can't even be closed. It is its own logger. Locks: mu guards what is below it and is taken last.
 type engine struct {
 	db      *pebble.DB
 	fence   *fence
@@ -32,6 +33,8 @@ type engine struct {
 	deadErr error // why; set before dead is closed
 	errors  *atomic.Uint64
 	lastLog *atomic.Int64 // unix nanoseconds
+	readers sync.WaitGroup
+	stalled atomic.Bool // changes wait because the engine's memory is full
 
 	mu      sync.Mutex
 	busy    chan error      // of a call that nobody waits for any more; nil: none
@@ -81,6 +84,8 @@ func (e *engine) options() *pebble.Options {
 			BackgroundError: e.background,
 			DataCorruption:  func(info pebble.DataCorruptionInfo) { e.say(fmt.Errorf("%s: %w", info.Path, info.Details)) },
 			FlushEnd:        e.flushEnd,
+			WriteStallBegin: func(pebble.WriteStallBeginInfo) { e.stalled.Store(true) },
+			WriteStallEnd:   func() { e.stalled.Store(false) },
 		},
 	}
 	o.Experimental.FileCacheShards = 1
@@ -108,39 +113,39 @@ func (e *engine) run(f func() error) error {
 // call is run for changes, which wait while the engine's memory is full: it returns when a flush has failed meanwhile. Then nobody knows whether f has
 // taken effect, and until it has come to its end further calls are refused.
 func (e *engine) call(f func() error) error {
-	e.mu.Lock()
-	shaken, busy := e.shaken, e.busy
-	e.mu.Unlock()
-	if busy != nil {
+	if busy := e.setBusy(nil); busy != nil {
 		select {
 		case <-busy:
 		default:
-			return e.trouble()
+			e.setBusy(busy)
+			return e.refusal()
 		}
 	}
 	done := make(chan error, 1)
-	e.setBusy(nil)
 	go func() { done <- f() }() // ends with the engine's answer, or stays with an engine that gave up
-	select {
-	case err := <-done:
-		return err
-	case <-e.dead:
-		return e.deadErr
-	case <-shaken:
-	}
-	select {
-	case err := <-done:
-		return err
-	default:
-		e.setBusy(done)
-		return e.trouble()
+	for {
+		e.mu.Lock()
+		shaken := e.shaken
+		e.mu.Unlock()
+		select {
+		case err := <-done:
+			return err
+		case <-e.dead:
+			return e.deadErr
+		case <-shaken:
+		}
+		if e.stalled.Load() {
+			e.setBusy(done)
+			return e.refusal()
+		}
 	}
 }
 
-func (e *engine) setBusy(done chan error) {
+func (e *engine) setBusy(done chan error) (old chan error) {
 	e.mu.Lock()
-	e.busy = done
-	e.mu.Unlock()
+	defer e.mu.Unlock()
+	old, e.busy = e.busy, done
+	return old
 }
 
 // alive says whether the engine has not given up.
@@ -153,11 +158,19 @@ func (e *engine) alive() bool {
 	}
 }
 
-// trouble is why the last flush failed.
+// trouble is why the last flush failed; nil: it did not.
 func (e *engine) trouble() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.why
+}
+
+// refusal is the error of a change that has to wait.
+func (e *engine) refusal() error {
+	if err := e.trouble(); err != nil {
+		return err
+	}
+	return fmt.Errorf("%w: an earlier change is still under way", ErrOfflineFailed)
 }
 
 // flush makes durable what was applied, up to the number applied, and counts it under flushes. It returns at the first failure; the engine tries again by
@@ -178,7 +191,7 @@ func (e *engine) flush(applied, flushes uint64) error {
 		case <-e.dead:
 			return e.deadErr
 		case <-shaken:
-			return e.trouble()
+			return e.refusal()
 		}
 		e.mu.Lock()
 		e.flushed = nil
@@ -272,7 +285,8 @@ func (e *engine) Infof(string, ...any) {}
 // Errorf implements pebble.Logger.
 func (e *engine) Errorf(format string, args ...any) { e.say(fmt.Errorf(format, args...)) }
 
-// Fatalf implements pebble.Logger, whose contract is that it does not return: the goroutine stays where it is, with whatever it holds.
+// Fatalf implements pebble.Logger, whose contract is that it does not return. The goroutine ends, and gives back the engine's locks as it unwinds: readers that
+// are under way need them to come to an end.
 func (e *engine) Fatalf(format string, args ...any) {
 	err := fmt.Errorf(format, args...)
 	for _, arg := range args {
@@ -281,7 +295,7 @@ func (e *engine) Fatalf(format string, args ...any) {
 		}
 	}
 	e.fail(err)
-	select {}
+	runtime.Goexit()
 }
 
 // fail marks the engine as dead. The first reason stays.

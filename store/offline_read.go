@@ -94,26 +94,37 @@ func (o *Offline) scan(from, to, prefix []byte, visit func(k, v []byte) (bool, e
 	})
 }
 
-// read runs f while there is an engine and what it shows is the present.
+// read runs f while there is an engine and what it shows is the present. No lock is held meanwhile: f may read too.
 func (o *Offline) read(f func(db *pebble.DB) error) error {
+	e, err := o.reader()
+	if err != nil {
+		return err
+	}
+	defer e.readers.Done()
+	err = f(e.db)
+	if err != nil && !e.alive() {
+		err = e.deadErr // whatever it met at the fence
+	}
+	return err
+}
+
+// reader is the engine to read from, which Close does not end before its readers are done.
+func (o *Offline) reader() (*engine, error) {
 	for try := 0; ; try++ {
 		o.mu.RLock()
-		e := o.engine
-		switch {
-		case o.closed:
-			o.mu.RUnlock()
-			return ErrOfflineClosed
-		case e.alive() && !o.lost.Load():
-			err := f(e.db)
-			o.mu.RUnlock()
-			if err != nil && !e.alive() {
-				err = e.deadErr // whatever it met at the fence
-			}
-			return err
+		e, closed := o.engine, o.closed
+		usable := !closed && e.alive() && !o.lost.Load()
+		if usable {
+			e.readers.Add(1)
 		}
 		o.mu.RUnlock()
-		if e.alive() || try > 0 || !o.tryRevive() {
-			return fmt.Errorf("%w: what was not flushed is not there yet", ErrOfflineFailed)
+		switch {
+		case usable:
+			return e, nil
+		case closed:
+			return nil, ErrOfflineClosed
+		case e.alive(), try > 0, !o.tryRevive():
+			return nil, fmt.Errorf("%w: what was not flushed is not there yet", ErrOfflineFailed)
 		}
 	}
 }
