@@ -68,14 +68,14 @@ func (r *messageRun) journal(ctx context.Context) *JournalUse {
 		return nil
 	}
 	st, err := r.target.status(ctx)
-	if err != nil || st.Durability.Ack == "" {
+	if err != nil || !st.Durability.Kept {
 		return nil
 	}
 	d := st.Durability
 	linger, _ := time.ParseDuration(st.Limits.JournalLinger) // 0 when it says none
 	ms := func(seconds float64) float64 { return round(1e3*seconds, 3) }
 	return &JournalUse{
-		Ack: d.Ack, LingerMs: ms(linger.Seconds()), Fsyncs: d.Journal.Fsync.Count, FsyncP50Ms: ms(d.Journal.Fsync.P50), FsyncP99Ms: ms(d.Journal.Fsync.P99),
+		Ack: d.Ack, LingerMs: ms(linger.Seconds()), Fsyncs: d.Journal.Fsyncs, FsyncP50Ms: ms(d.Journal.Fsync.P50), FsyncP99Ms: ms(d.Journal.Fsync.P99),
 		FsyncMaxMs: ms(d.Journal.Fsync.Max), LagMs: ms(d.Journal.LagSeconds), bytes: d.Journal.Bytes, rounds: d.Journal.Rounds,
 	}
 }

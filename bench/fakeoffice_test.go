@@ -125,6 +125,9 @@ func (o *fakeOffice) box(user uint64) *fakeBox {
 
 // frame answers one frame; nil ends the connection.
 func (o *fakeOffice) frame(conn net.Conn, box *fakeBox, f codec.Frame) *fakeBox {
+	if (box == nil) != (f.Kind == codec.KindHello) || box != nil && box.conn != conn {
+		return nil // not logged in, or a later connection of this user has taken over
+	}
 	switch f.Kind {
 	case codec.KindHello:
 		v, err := codec.ParseHello(f)
@@ -227,4 +230,8 @@ func (o *fakeOffice) drop(box *fakeBox, seq uint64) {
 	box.waiting = slices.DeleteFunc(box.waiting, func(w fakeWaiting) bool { return w.seq <= seq })
 }
 
-func (o *fakeOffice) say(box *fakeBox, b []byte) { _, _ = box.conn.Write(b) }
+func (o *fakeOffice) say(box *fakeBox, b []byte) {
+	if box.conn != nil {
+		_, _ = box.conn.Write(b)
+	}
+}

@@ -14,7 +14,7 @@ type MixConfig struct {
 	Target     Target  `json:"target"` // the transport is Plain
 	Day        MixDay  `json:"day"`
 	Speed      float64 `json:"speed"`       // how much faster than a day it passes; default 480
-	StoreShare int     `json:"store_share"` // --store-bytes of the server, percent of the most payload that waits at once; default 85
+	StoreShare int     `json:"store_share"` // --store-bytes of the server, percent of the most payload that waits at once; default 115
 	StoreBytes int64   `json:"store_bytes"` // instead of StoreShare
 	Out        string  `json:"out"`         // directory for mix.json and mix.svg; default out/bench
 
@@ -26,7 +26,7 @@ func (c MixConfig) withDefaults() MixConfig {
 	c.Target.Transport = cmp.Or(c.Target.Transport, Plain)
 	c.Day = c.Day.WithDefaults()
 	c.Speed = cmp.Or(c.Speed, 480)
-	c.StoreShare = cmp.Or(c.StoreShare, 85)
+	c.StoreShare = cmp.Or(c.StoreShare, 115)
 	c.Out = cmp.Or(c.Out, "out/bench")
 	c.stall = cmp.Or(c.stall, stallTimeout)
 	return c
@@ -171,7 +171,7 @@ func (r *mixRun) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	if st, err := r.status(ctx); err == nil {
-		r.before = st.Durability.OfflineCache
+		r.before = st.OfflineCache
 	}
 	if err := r.watch(ctx, r.play.PlayDay); err != nil {
 		return err
@@ -225,7 +225,7 @@ func (r *mixRun) sample(ctx context.Context) {
 			st.Memory.RSS = bytes
 		}
 	}
-	now.status, now.cache = st, st.Durability.OfflineCache.minus(r.before)
+	now.status, now.cache = st, st.OfflineCache.minus(r.before)
 	r.out.Points = append(r.out.Points, pointBetween(&r.last, &now))
 	r.last = now
 	if from := r.out.SpikeFrom; now.seconds < from {
@@ -247,7 +247,7 @@ func pointBetween(last, now *mixLook) MixPoint {
 	return MixPoint{
 		Seconds: round(now.seconds, 3), Hour: round(now.hour, 3), Online: now.clients.Online,
 		Sent: per(float64(now.clients.Sent - last.clients.Sent)), Delivered: per(float64(now.clients.Delivered - last.clients.Delivered)),
-		Waiting: now.status.QueueBytes, HitRatio: c.hitRatio(), Misses: c.Misses, Waited: c.Waited,
+		Waiting: now.status.QueueBytes, HitRatio: c.hitRatio(), Misses: c.Misses, Waited: c.waited(),
 		Evicted: per(float64(c.Evicted)), Loads: per(float64(c.Loads)),
 		LagMs: round(1e3*now.status.Durability.Journal.LagSeconds, 3), RSSBytes: now.status.Memory.RSS,
 	}
@@ -257,7 +257,7 @@ func pointBetween(last, now *mixLook) MixPoint {
 func (r *mixRun) sum(day offlineCacheStatus) {
 	o, c := r.out, r.play.Record()
 	o.Clients = c
-	o.HitRatio, o.Waited, o.Misses, o.Evicted, o.Loads = day.hitRatio(), day.Waited, day.Misses, day.Evicted, day.Loads
+	o.HitRatio, o.Waited, o.Misses, o.Evicted, o.Loads = day.hitRatio(), day.waited(), day.Misses, day.Evicted, day.Loads
 	if o.SpikeSeconds > 0 {
 		o.HitSpike = r.spike[1].minus(r.spike[0]).hitRatio()
 	}

@@ -48,8 +48,8 @@ func TestAMixedDayThatLosesMessagesHasFailed(t *testing.T) {
 }
 
 func TestTheHitRatioIsThatOfTheDay(t *testing.T) {
-	before := offlineCacheStatus{Waited: 1_000, Misses: 900}
-	now := offlineCacheStatus{Waited: 2_000, Misses: 915}
+	before := offlineCacheStatus{Hits: 100, Misses: 900}
+	now := offlineCacheStatus{Hits: 1_085, Misses: 915}
 	if v := now.minus(before).hitRatio(); v == nil || *v != 0.985 {
 		t.Errorf("%v", v)
 	}

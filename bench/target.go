@@ -215,9 +215,10 @@ type serverStatus struct {
 	Mailboxes struct {
 		Held int64 `json:"held"`
 	} `json:"mailboxes"`
-	QueueEntries int64            `json:"queue_entries"`
-	QueueBytes   int64            `json:"queue_bytes"`
-	Durability   durabilityStatus `json:"durability"`
+	QueueEntries int64              `json:"queue_entries"`
+	QueueBytes   int64              `json:"queue_bytes"`
+	Durability   durabilityStatus   `json:"durability"`
+	OfflineCache offlineCacheStatus `json:"offline_cache"`
 }
 
 // status reads /status.
