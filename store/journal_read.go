@@ -233,6 +233,7 @@ func (m *journalMerge) conclude() {
 	for _, s := range m.scanners {
 		_ = s.window.close() // it was only read
 		m.report.Bytes += s.bytes
+		m.damaged = m.damaged || s.damaged
 		for _, spot := range s.spots {
 			places = append(places, spot.CutEnd)
 		}

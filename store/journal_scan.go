@@ -38,6 +38,7 @@ type journalScanner struct {
 	files   []*journalSegment
 	spots   []journalSpot
 	bytes   int64
+	damaged bool // rounds follow a spot in its file
 
 	window journalWindow
 	salt   uint32
@@ -161,7 +162,10 @@ func (s *journalScanner) take() error {
 		spot := &s.spots[s.open]
 		spot.before = s.head.round
 		needed := s.head.round > s.base || s.head.round == s.base && spot.Offset == 0
-		if !s.salvage && spot.Path == s.path && needed {
+		if spot.Path != s.path || !needed {
+			continue
+		}
+		if s.damaged = true; !s.salvage {
 			return &DamageError{Path: s.path, Offset: spot.Offset, Why: fmt.Sprintf("%s; round %d follows", spot.Why, s.head.round), Err: ErrJournalDamaged}
 		}
 	}
@@ -241,7 +245,7 @@ func openJournalScanner(fs vfs.FS, dir string, salvage bool) (*journalScanner, e
 	s.note, err = readJournalNote(fs, dir)
 	switch {
 	case err != nil && salvage:
-		s.path = fs.PathJoin(dir, journalNoteFile)
+		s.path, s.damaged = fs.PathJoin(dir, journalNoteFile), true
 		s.spot(0, 0, err.Error())
 	case err != nil:
 		return nil, err
