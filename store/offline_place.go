@@ -3,6 +3,7 @@ package store
 import (
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"os"
 	"strings"
@@ -18,6 +19,9 @@ import (
 const offlineNoteFile = "MAILBOXES"
 
 const offlineNoteFormat = "mailboxes of trunkline, kept by Pebble: see docs/operations.md\nversion: %d\ncreated: %d\nflushes: %d\n"
+
+// offlineNoteSum ends the note: the CRC-32C of what is before it.
+const offlineNoteSum = "sum: %08x\n"
 
 // probeFile is written and removed to see whether the disk takes something again.
 const probeFile = "probe"
@@ -98,7 +102,8 @@ func (p *offlinePlace) readNote() error {
 }
 
 func (p *offlinePlace) content(flushes uint64) []byte {
-	return fmt.Appendf(nil, offlineNoteFormat, offlineVersion, p.created, flushes)
+	b := fmt.Appendf(nil, offlineNoteFormat, offlineVersion, p.created, flushes)
+	return fmt.Appendf(b, offlineNoteSum, crc32.Checksum(b, crc32.MakeTable(crc32.Castagnoli)))
 }
 
 // check compares the store with the note.
