@@ -64,7 +64,8 @@ type KeeperOptions struct {
 	Fragment     func(user uint64) uint16
 	FS           vfs.FS // nil: the system's
 	Linger       time.Duration
-	JournalBytes int64 // on disk; over it there is trouble until the journal was truncated; 0: JournalBytesDefault
+	JournalBytes int64         // on disk; over it there is trouble until the journal was truncated; 0: JournalBytesDefault
+	FlushEvery   time.Duration // 0: FlushEvery
 	Log          *slog.Logger
 	Now          func() time.Time // for durations in logs and stats, and for the sweeper; nil: the system's
 
@@ -104,6 +105,9 @@ func (o *KeeperOptions) defaults() error {
 	if o.JournalBytes == 0 {
 		o.JournalBytes = JournalBytesDefault
 	}
+	if o.FlushEvery == 0 {
+		o.FlushEvery = FlushEvery
+	}
 	if o.after == nil {
 		o.after = time.After
 	}
@@ -139,7 +143,7 @@ func (k *Keeper) begin() {
 			k.read()
 		}()
 	}
-	flush, stopFlush := ticks(k.o.flush, FlushEvery)
+	flush, stopFlush := ticks(k.o.flush, k.o.FlushEvery)
 	k.ended.Add(1)
 	go func() { // ended by Close, through stop
 		defer k.ended.Done()
