@@ -191,7 +191,6 @@ func TestWhatTheOfflineStoreLosesIsAppliedAgain(t *testing.T) {
 
 func TestAJournalOverItsLimitStopsIntakeUntilItIsCut(t *testing.T) {
 	w, _, _ := faultyWorld(t, 3)
-	w.o.JournalBytes = 256 << 10
 	w.open()
 	l := w.loops[0]
 	b := l.box(0, 0)

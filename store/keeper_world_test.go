@@ -28,6 +28,7 @@ type keeperWorld struct {
 	o     KeeperOptions
 	k     *Keeper
 	loops []*worldLoop
+	eager int   // of 4: how soon mailboxes are written back
 	order []int // the loop of each turn that was submitted, in order
 	flush chan time.Time
 	rung  chan int
@@ -67,8 +68,10 @@ func newWorld(t *testing.T, fs vfs.FS, seed uint64) *keeperWorld {
 	w.o = KeeperOptions{
 		Dir: "data", Loops: 3, Fragment: worldFragment, FS: fs, Log: slog.New(slog.DiscardHandler), ballast: testBallastBytes,
 		flush: w.flush, after: func(time.Duration) <-chan time.Time { return time.After(time.Millisecond) },
-		Home: func(user uint64) int { return int(user % 3) },
+		Home:         func(user uint64) int { return int(user % 3) },
+		JournalBytes: 256 << 10, // so that files are small, and many
 	}
+	w.eager = 1 + int(seed%3)
 	w.o.Wake = func(loop int) {
 		select {
 		case w.rung <- loop:
@@ -103,7 +106,7 @@ func (l *worldLoop) turn() {
 	for range 1 + rng.IntN(4) {
 		l.change(uint64(l.loop+3*rng.IntN(4)), uint8(rng.IntN(2)))
 	}
-	for len(l.dirty) > 0 && rng.IntN(3) == 0 {
+	for len(l.dirty) > 0 && rng.IntN(4) < l.w.eager {
 		l.writeBack()
 	}
 	l.submit()
@@ -275,7 +278,7 @@ func (w *keeperWorld) turns(n int) {
 	for range n {
 		w.loops[w.rng.IntN(len(w.loops))].turn()
 		if w.rng.IntN(10) == 0 {
-			w.tick()
+			w.flushed()
 		}
 	}
 }
@@ -346,7 +349,7 @@ func onDisk(t *testing.T, o *Offline) modelState {
 	m := modelState{}
 	must(t, o.Each(nil, func(h *Head) bool { m[boxKey{h.User, h.Device}] = modelBox{Head: *h}; return true }))
 	for k, b := range m {
-		must(t, o.Entries(k.user, k.device, b.Head.Acked, func(e *Entry, payload []byte) bool {
+		must(t, o.Entries(k.user, k.device, 0, func(e *Entry, payload []byte) bool {
 			b.Entries, b.Sums = append(b.Entries, *e), append(b.Sums, string(payload))
 			return true
 		}))

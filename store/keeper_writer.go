@@ -101,16 +101,20 @@ func (w *writer) wake() {
 // run works until stop is closed.
 func (w *writer) run(stop <-chan struct{}, flush <-chan time.Time) {
 	var retry <-chan time.Time
-	due := false
-	for {
+	for due := false; ; {
+		more := false
 		if retry == nil {
-			if w.work(due) {
+			var ok bool
+			if more, ok = w.work(due); ok {
 				due, w.pause = false, 0
 			} else {
-				due = true
+				due, more = true, false
 				w.pause = min(max(keeperRetry, 2*w.pause), keeperRetryMax)
 				retry = w.k.o.after(w.pause)
 			}
+		}
+		if more { // but first what has come meanwhile
+			w.wake()
 		}
 		select {
 		case <-stop:
@@ -124,35 +128,44 @@ func (w *writer) run(stop <-chan struct{}, flush <-chan time.Time) {
 	}
 }
 
-// work does what can be done; false: the disk refused something, and it must be tried again.
-func (w *writer) work(due bool) bool {
+// work does what can be done now, at most so many slices. ok false: the disk refused something, and it must be tried again.
+func (w *writer) work(due bool) (more, ok bool) {
 	due = w.urged.Swap(false) || due
 	if w.lost && !w.redo() {
-		return false
+		return false, false
 	}
-	for {
-		s := w.ready()
-		if s == nil {
-			break
-		}
-		if w.keptSize >= 2*FlushBytes && !w.flush() { // a flush was refused: memory is bounded
-			return false
-		}
-		if err := w.apply(s); err != nil {
-			return w.failed("write back", err)
-		}
-		w.took(s)
-		if w.keptSize >= FlushBytes && !w.flush() {
-			return false
-		}
+	more, ok = w.applySome()
+	if !ok {
+		return false, false
 	}
 	w.measure(due)
 	if (due || w.flushWanted() || w.size > w.k.o.JournalBytes/4*3) && !w.flush() {
-		return false
+		return false, false
 	}
 	w.answer()
 	w.fine()
-	return true
+	return more, true
+}
+
+// applySome applies the slices that may be applied, but lets others have a turn after some. What is kept until the next flush is bounded.
+func (w *writer) applySome() (more, ok bool) {
+	for range applyTurn {
+		s := w.ready()
+		if s == nil {
+			return false, true
+		}
+		if w.keptSize >= 2*FlushBytes && !w.flush() { // a flush was refused already
+			return false, false
+		}
+		if err := w.apply(s); err != nil {
+			return false, w.failed("write back", err)
+		}
+		w.took(s)
+		if w.keptSize >= FlushBytes && !w.flush() {
+			return false, false
+		}
+	}
+	return true, true
 }
 
 // measure looks at the journal's size when it has grown, or anyway.

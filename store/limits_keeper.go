@@ -24,6 +24,8 @@ const (
 	SliceWaitingMax = 32 << 20
 	// ApplyBytesMax is the size at which one batch of the offline store ends and the next begins; a mailbox is never split.
 	ApplyBytesMax = 1 << 20
+	// applyTurn is how many slices the writer applies before it looks whether a flush is due or somebody waits for it.
+	applyTurn = 64
 	// FlushEvery is how often what was applied is made durable and the journal truncated: a start after a crash reads what the journal got
 	// in about twice that time.
 	FlushEvery = 5 * time.Second
