@@ -17,8 +17,8 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 )
 
-// powerCut is the disk as it may look after one, and how many batches had been flushed and begun then.
-type powerCut struct {
+// afterCut is the disk as it may look after one, and how many batches had been flushed and begun then.
+type afterCut struct {
 	fs          *vfs.MemFS
 	kept, begun int64
 }
@@ -31,14 +31,14 @@ func TestAfterAnyPowerCutThereIsWhatWasFlushedOrMore(t *testing.T) {
 			disk, watch := vfs.NewCrashableMem(), rand.New(rand.NewPCG(seed, 99))
 			var mu sync.Mutex
 			var kept, begun atomic.Int64
-			var cuts []powerCut
+			var cuts []afterCut
 			fs := errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
 				mu.Lock()
 				defer mu.Unlock()
 				if op.Kind.ReadOrWrite() == errorfs.OpIsRead || watch.IntN(3) > 0 {
 					return nil
 				}
-				c := powerCut{kept: kept.Load()}
+				c := afterCut{kept: kept.Load()}
 				c.fs = disk.CrashClone(vfs.CrashCloneCfg{UnsyncedDataPercent: percent, RNG: rand.New(rand.NewPCG(seed, uint64(len(cuts))))})
 				c.begun = begun.Load()
 				cuts = append(cuts, c)
@@ -71,7 +71,7 @@ func TestAfterAnyPowerCutThereIsWhatWasFlushedOrMore(t *testing.T) {
 	}
 }
 
-func checkPowerCut(t *testing.T, i int, c powerCut, texts []string) {
+func checkPowerCut(t *testing.T, i int, c afterCut, texts []string) {
 	t.Helper()
 	o, err := OpenOffline(offlineTestOptions(c.fs))
 	if err != nil {
