@@ -136,12 +136,12 @@ func (c *child) read(v any) error {
 // stop closes the child's input, which ends it, and waits; a child that does not end is killed. Safe to call twice.
 func (c *child) stop() {
 	_ = c.in.Close()
-	endProcess(c.cmd)
+	endProcess(c.cmd, stopTimeout)
 }
 
-// endProcess waits for a process that was asked to end, at most stopTimeout, and then kills it.
-func endProcess(cmd *exec.Cmd) {
-	kill := time.AfterFunc(stopTimeout, func() { _ = cmd.Process.Kill() })
+// endProcess waits for a process that was asked to end, and kills it when it takes longer than the limit.
+func endProcess(cmd *exec.Cmd, limit time.Duration) {
+	kill := time.AfterFunc(limit, func() { _ = cmd.Process.Kill() })
 	_ = cmd.Wait() // its exit status says nothing about the measurement
 	kill.Stop()
 }

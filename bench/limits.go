@@ -44,6 +44,12 @@ const (
 	MixUsersMax = connectionsPerSource
 	// MixSpeedMax bounds how much faster than a day a mixed day passes: above it, most visits would be shorter than a login takes.
 	MixSpeedMax = 100_000
+	// WaitingMax bounds the messages that a run lets wait: 10 million take about 4 GB of disk, journal included.
+	WaitingMax = 20_000_000
+	// DevicesMax bounds the devices that they wait for.
+	DevicesMax = 5_000_000
+	// DrainsMax bounds the devices that come back for a backlog.
+	DrainsMax = 1_000
 	// PeersMax bounds the foreign servers that one run compares with.
 	PeersMax = 8
 )
@@ -63,6 +69,18 @@ const (
 	mixReturnEvery = 2 * time.Millisecond
 	// mixSampleEvery is the distance of the points over time of a mixed day.
 	mixSampleEvery = time.Second
+	// fillWriters is how many sessions write what is to wait, fillAhead how many messages each has in its outbox: more than the
+	// protocol's window, so that a tick finds the next one ready.
+	fillWriters = 64
+	fillAhead   = 128
+	// backlogQuiet is how long the pairs are watched alone before each device that comes back.
+	backlogQuiet = 500 * time.Millisecond
+	// writtenTimeout bounds the wait until a server has written back what changed; over it the run fails.
+	writtenTimeout = 5 * time.Minute
+	// stopWrittenTimeout bounds a clean stop that writes back a lot.
+	stopWrittenTimeout = 5 * time.Minute
+	// listenEvery is the distance of the attempts to reach a server that starts.
+	listenEvery = time.Millisecond
 	// connectionsPerSource is how many connections leave from one source address: below the 28,232 ports that Linux
 	// hands out by default. More connections use 127.0.0.2, 127.0.0.3, ...
 	connectionsPerSource = 25_000

@@ -14,7 +14,7 @@ import (
 // The first block holds the keys that every run has, so that scripts read them in one place; what they mean in which
 // run stands beside each. The sections Echo, Connect and Message hold the rest.
 type Report struct {
-	Bench   string    `json:"bench"` // echo, connect, message, login, storm or mix
+	Bench   string    `json:"bench"` // echo, connect, message, login, storm, mix, backlog, start or mailbox
 	Started time.Time `json:"started"`
 	Seconds float64   `json:"seconds"` // of the whole run
 	Machine Machine   `json:"machine"`
@@ -40,6 +40,9 @@ type Report struct {
 	Login   *LoginResult   `json:"login,omitempty"`
 	Storm   *StormResult   `json:"storm,omitempty"`
 	Mix     *MixResult     `json:"mix,omitempty"`
+	Backlog *BacklogResult `json:"backlog,omitempty"`
+	Start   *StartResult   `json:"start,omitempty"`
+	Mailbox *MailboxResult `json:"mailbox,omitempty"`
 
 	Notes []string `json:"notes,omitempty"` // what a reader of the figures must know
 }
@@ -119,6 +122,12 @@ func (r *Report) WriteTable(w io.Writer) error {
 		r.Storm.rows(t)
 	case r.Mix != nil:
 		r.Mix.rows(t)
+	case r.Backlog != nil:
+		r.Backlog.rows(t)
+	case r.Start != nil:
+		r.Start.rows(t)
+	case r.Mailbox != nil:
+		r.Mailbox.rows(t)
 	}
 	for _, n := range r.Notes {
 		t.row("note", n)

@@ -115,8 +115,19 @@ func startServer(ctx context.Context, self string, t Target, connections int, cl
 	return s, nil
 }
 
-// launch starts the process on the target's addresses and directory.
+// launch starts the process on the target's addresses and directory, and waits until it answers.
 func (s *target) launch(ctx context.Context, self string, t Target, connections int) error {
+	if err := s.spawn(ctx, self, t); err != nil {
+		return err
+	}
+	if err := s.ready(ctx, connections); err != nil {
+		return err
+	}
+	return s.meet(ctx)
+}
+
+// spawn starts the process and does not wait for it.
+func (s *target) spawn(ctx context.Context, self string, t Target) error {
 	all := append([]string{"serve", "--listen", s.addr, "--admin", s.admin, "--data", s.data, "--log-level", "warn",
 		"--transport", string(t.Transport), "--registration", "open"}, withoutLimits()...)
 	all = append(all, t.Args...) // the last one counts
@@ -126,10 +137,7 @@ func (s *target) launch(ctx context.Context, self string, t Target, connections 
 		return fmt.Errorf("%w: start %s serve: %w", ErrServer, self, err)
 	}
 	s.own = own
-	if err := s.ready(ctx, connections); err != nil {
-		return err
-	}
-	return s.meet(ctx)
+	return nil
 }
 
 // restart ends the server and starts it again with what it has kept.
@@ -183,13 +191,24 @@ func (s *target) close() {
 }
 
 // end ends the process of a server that the run started.
-func (s *target) end() {
+func (s *target) end() { s.endWithin(stopTimeout) }
+
+// endWithin is end for a server that may take that long to write back what it holds.
+func (s *target) endWithin(limit time.Duration) {
 	s.http.CloseIdleConnections()
 	if s.own == nil {
 		return
 	}
 	_ = s.own.Process.Signal(os.Interrupt) // fails when it has ended by itself
-	endProcess(s.own)
+	endProcess(s.own, limit)
+	s.own = nil
+}
+
+// kill ends the process as a crash would.
+func (s *target) kill() {
+	s.http.CloseIdleConnections()
+	_ = s.own.Process.Kill() // fails when it has ended by itself
+	endProcess(s.own, stopTimeout)
 	s.own = nil
 }
 
@@ -201,7 +220,8 @@ type serverStatus struct {
 		JournalLinger string `json:"journal_linger"`
 	} `json:"limits"`
 	Memory struct {
-		RSS int64 `json:"rss_bytes"`
+		RSS    int64 `json:"rss_bytes"`
+		Queues int64 `json:"queue_arena_bytes"`
 	} `json:"memory"`
 	CPU struct {
 		User   float64 `json:"user_seconds"`

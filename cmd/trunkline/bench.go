@@ -23,6 +23,9 @@ const benchUsage = `Usage: trunkline bench KIND [flags] [-- flags of serve]
   message   messages a second, server CPU per message, latency, and whether all arrived once and in order
   login     server CPU for each login: by contact, by ticket, and on the plain transport
   storm     what a storm of clients that come back does to those who are connected, with a plot
+  backlog   what a device that comes back for 10,000 messages does to those who are talking
+  start     how long a server with a million waiting messages takes to start, also after kill -9
+  mailbox   bytes of server memory for each message that waits
   mix       a day of people who come and go: how much of what waited was in memory, with a plot
 
 Each starts a server of its own on loopback and ends it, unless --server names one.
@@ -53,13 +56,19 @@ func runBench(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return benchStorm(args[1:], stdout, stderr)
 	case "mix":
 		return benchMix(args[1:], stdout, stderr)
+	case "backlog":
+		return benchBacklog(args[1:], stdout, stderr)
+	case "start":
+		return benchStart(args[1:], stdout, stderr)
+	case "mailbox":
+		return benchMailbox(args[1:], stdout, stderr)
 	case "child":
 		return benchChild(args[1:], stdin, stdout, stderr)
 	case "-h", "-help", "--help", "help":
 		fmt.Fprint(stdout, benchUsage)
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "trunkline bench: unknown kind %q; it is echo, connect, message, login, storm or mix\n", args[0])
+	fmt.Fprintf(stderr, "trunkline bench: unknown kind %q; it is echo, connect, message, login, storm, mix, backlog, start or mailbox\n", args[0])
 	return exitUsage
 }
 
