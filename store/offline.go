@@ -288,7 +288,7 @@ func (o *Offline) Checkpoint(dir string) error {
 	if err != nil {
 		return o.explain("copy", err)
 	}
-	if err := e.run(func() error { return e.db.Checkpoint(dir) }); err != nil {
+	if err := e.run(func() error { return checkpoint(e.db, dir) }); err != nil {
 		return o.explain("copy", err)
 	}
 	content := o.place.content(o.place.noted)
@@ -296,6 +296,20 @@ func (o *Offline) Checkpoint(dir string) error {
 		return o.explain("copy", err)
 	}
 	return nil
+}
+
+// checkpoint has the engine make the copy. When the folder of the copy can't be synced the engine panics, with no lock held: that disk is not ours.
+func checkpoint(db *pebble.DB, dir string) (err error) {
+	defer func() {
+		if why := recover(); why != nil {
+			cause, ok := why.(error)
+			if !ok {
+				panic(why)
+			}
+			err = cause
+		}
+	}()
+	return db.Checkpoint(dir)
 }
 
 // Clear removes everything, durably.
