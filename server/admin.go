@@ -99,7 +99,8 @@ func serveIndex(w http.ResponseWriter, _ *http.Request) {
 	_, _ = fmt.Fprint(w, "trunkline\n\n/healthz\n/status\n/metrics\n/debug/pprof/\n") // the peer may be gone
 }
 
-// serveHealth is 200 while the server takes connections and every loop answers, else 503 with the reason in one line.
+// serveHealth is 200 while the server takes connections and every loop answers, else 503 with the reason in one line. Disk trouble is
+// named and healthy: what waits is delivered, and starting anew helps no disk.
 func (s *Server) serveHealth(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	if s.draining.Load() {
@@ -108,6 +109,10 @@ func (s *Server) serveHealth(w http.ResponseWriter, _ *http.Request) {
 	}
 	if silent := s.gather.gather().silent(LoopSilenceMax); len(silent) > 0 {
 		http.Error(w, fmt.Sprintf("loops %v do not answer", silent), http.StatusServiceUnavailable)
+		return
+	}
+	if trouble := s.durable.trouble(); trouble != "" {
+		_, _ = fmt.Fprintf(w, "ok, but new messages are refused: %s\n", trouble) // the peer may be gone
 		return
 	}
 	_, _ = fmt.Fprintln(w, "ok") // the peer may be gone

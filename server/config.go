@@ -26,11 +26,18 @@ type Config struct {
 	Poller         string `toml:"poller"`          // "native" or "gnet"
 	Place          string `toml:"place"`           // "home": a connection moves to its user's loop; "accept": it stays
 	ReusePort      bool   `toml:"reuseport"`       // one listening socket for each loop
-	Data           string `toml:"data"`            // directory for what is kept: the hash seed and a lock; "" keeps nothing
+	Data           string `toml:"data"`            // directory for what is kept: mailboxes, accounts, keys, the hash seed; "" keeps nothing
 	MaxConnections int    `toml:"max-connections"` // default: what the descriptor limit allows
 	Keys           string `toml:"keys"`            // directory of operator and server keys; "": below Data, or in memory without one
 	Registration   string `toml:"registration"`    // "token": a new device shows a token; "open": anybody as anybody
 	Transport      string `toml:"transport"`       // "noise": encrypted; "plain"
+
+	Ack           string   `toml:"ack"`            // what the first tick means: "disk", "memory"; "": disk with Data, memory without
+	Journal       Paths    `toml:"journal"`        // directories of the journal, one writer each; none: below Data
+	JournalLinger Duration `toml:"journal-linger"` // how long a round of the journal waits for company
+	JournalBytes  Bytes    `toml:"journal-bytes"`  // of the journal on disk
+	WriteBack     Duration `toml:"write-back"`     // how often mailboxes are written to the offline store
+	Retention     Duration `toml:"retention"`      // how long a message waits for a device that does not come
 
 	Keepalive    Duration `toml:"keepalive"`
 	LoginTimeout Duration `toml:"login-timeout"`
@@ -73,6 +80,7 @@ type hooks struct {
 	queue  func(shard.Queue) shard.Queue // stands before each loop's mailboxes
 	nowSec func() int64                  // the clock of tickets and tokens, unix seconds
 	fs     store.FS                      // below mailboxes, journal and state; accounts and keys keep the system's
+	keeper func(o *store.KeeperOptions)  // changes what the settings say
 }
 
 // AdminOff is the value of Config.Admin that means: no admin listener.
@@ -92,8 +100,12 @@ const (
 	RegistrationOpen  = "open"
 )
 
-// DefaultConfig is what `trunkline serve` without flags runs with.
-func DefaultConfig() Config { return Config{}.withDefaults() }
+// DefaultConfig is what `trunkline serve` without flags runs with, but for a place for data. Ack is empty in it, as it depends on that.
+func DefaultConfig() Config {
+	c := Config{}.withDefaults()
+	c.Ack = ""
+	return c
+}
 
 // withDefaults fills every zero field.
 func (c Config) withDefaults() Config {
@@ -113,7 +125,7 @@ func (c Config) withDefaults() Config {
 	orInt(&c.Users, UsersDefault)
 	orBytes(&c.StoreBytes, StoreBytesDefault)
 	orInt(&c.Subscriptions, SubscriptionsDefault)
-	c = c.withAdmissionDefaults()
+	c = c.withAdmissionDefaults().withDurableDefaults()
 	orString(&c.LogLevel, "info")
 	orString(&c.LogFormat, "text")
 	orInt(&c.GCPercent, GCPercentDefault)
@@ -148,6 +160,7 @@ func (c Config) ValidateGiven() error {
 		func() error { return checkInt("store-bytes", int(c.StoreBytes), 1<<10, 1<<50) },
 		func() error { return checkInt("subscriptions", c.Subscriptions, 1, 1<<16) },
 		c.checkAdmission,
+		c.checkDurable,
 		func() error { return checkWord("log-level", c.LogLevel, "debug", "info", "warn", "error") },
 		func() error { return checkWord("log-format", c.LogFormat, "text", "json") },
 		func() error { return checkInt("gc-percent", c.GCPercent, 5, 1_000) },

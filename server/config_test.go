@@ -2,9 +2,11 @@ package server
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -53,6 +55,19 @@ func TestEachWrongSettingIsNamedInOneLine(t *testing.T) {
 		{"a negative number of subscriptions", func(c *Config) { c.Subscriptions = -1 }, "--subscriptions: "},
 		{"an unknown log level", func(c *Config) { c.LogLevel = "loud" }, "--log-level: \"loud\" is not one of debug, info, warn, error"},
 		{"an unknown log format", func(c *Config) { c.LogFormat = "xml" }, "--log-format: \"xml\" is not one of text, json"},
+		{"an unknown promise", func(c *Config) { c.Ack = "paper" }, "--ack: \"paper\" is not one of disk, memory"},
+		{"a promise of a disk that is not there", func(c *Config) { c.Ack = AckDisk }, "--ack: disk needs a data directory, and there is none: give --data DIR, or --ack=memory"},
+		{"a journal of nothing", func(c *Config) { c.Journal = Paths{"/j"} }, "--journal: /j has no use without a data directory"},
+		{"a journal without a name", func(c *Config) { c.Data, c.Journal = "/d", Paths{"/j", ""} }, "--journal: an empty name is no directory"},
+		{"a journal twice", func(c *Config) { c.Data, c.Journal = "/d", Paths{"/j", "/k/../j"} }, "--journal: /k/../j is named twice"},
+		{"a journal in the data directory itself", func(c *Config) { c.Data, c.Journal = "/d", Paths{"/d/"} }, "--journal: /d/ is used by the server for something else"},
+		{"a journal among the accounts", func(c *Config) { c.Data, c.Journal = "/d", Paths{"/d/accounts/x"} }, "--journal: /d/accounts/x is used by"},
+		{"a journal among the mailboxes", func(c *Config) { c.Data, c.Journal = "/d", Paths{"/d/mailboxes"} }, "--journal: /d/mailboxes is used by"},
+		{"more journals than writers", func(c *Config) { c.Data, c.Journal = "/d", manyPaths(JournalsMax+1) }, "--journal: 17 directories are more than 16"},
+		{"a linger of minutes", func(c *Config) { c.JournalLinger = Duration(time.Minute) }, "--journal-linger: 1m is not between 1µs and 1s"},
+		{"a journal without room", func(c *Config) { c.JournalBytes = 1 << 10 }, "--journal-bytes: "},
+		{"a write-back all the time", func(c *Config) { c.WriteBack = Duration(time.Millisecond) }, "--write-back: 1ms is not between 10ms and 1h"},
+		{"a retention of a moment", func(c *Config) { c.Retention = Duration(time.Millisecond) }, "--retention: 1ms is not between 1s and "},
 		{"a collector that never rests", func(c *Config) { c.GCPercent = 1 }, "--gc-percent: "},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -66,6 +81,60 @@ func TestEachWrongSettingIsNamedInOneLine(t *testing.T) {
 				t.Errorf("got %q, want %q in one line", err, row.want)
 			}
 		})
+	}
+}
+
+func manyPaths(n int) (p Paths) {
+	for i := range n {
+		p = append(p, fmt.Sprintf("/j%d", i))
+	}
+	return p
+}
+
+func TestWhatATickPromisesFollowsFromTheDataDirectory(t *testing.T) {
+	for _, row := range []struct{ data, ack, want string }{
+		{"", "", AckMemory}, {"/d", "", AckDisk}, {"/d", AckMemory, AckMemory}, {"/d", AckDisk, AckDisk}, {"", AckMemory, AckMemory},
+	} {
+		c := Config{Data: row.data, Ack: row.ack}
+		if err := c.Validate(); err != nil {
+			t.Errorf("data %q, ack %q: %v", row.data, row.ack, err)
+		}
+		if got := c.withDefaults().Ack; got != row.want {
+			t.Errorf("data %q, ack %q: %q, want %q", row.data, row.ack, got, row.want)
+		}
+	}
+	c := DefaultConfig()
+	if c.Data = "/d"; c.withDefaults().Ack != AckDisk {
+		t.Errorf("the defaults and a data directory make %q", c.withDefaults().Ack)
+	}
+}
+
+func TestJournalsAreOneStringOrAnArray(t *testing.T) {
+	for text, want := range map[string]Paths{
+		`journal = "/a/b"`: {"/a/b"}, `journal = ["/a", "b c", "/d"]`: {"/a", "b c", "/d"}, `journal = []`: {}, `journal = ""`: nil, "": nil,
+	} {
+		c := DefaultConfig()
+		if err := c.LoadFile(writeFile(t, text)); err != nil || len(c.Journal) != len(want) || c.Journal.String() != want.String() {
+			t.Errorf("%s: got %q, %v", text, c.Journal, err)
+		}
+	}
+	for _, text := range []string{`journal = ["/a", 7]`, `journal = {a = "b"}`} {
+		c := DefaultConfig()
+		if err := c.LoadFile(writeFile(t, text)); !errors.Is(err, ErrConfig) || !strings.Contains(err.Error(), ":1: ") {
+			t.Errorf("%s: got %v, want an ErrConfig with the line", text, err)
+		}
+	}
+}
+
+func TestJournalsAreTakenFromTheWorkingDirectory(t *testing.T) {
+	home := t.TempDir()
+	t.Chdir(home)
+	got, err := Paths{"j", "./deep/../k", "/abs/"}.absolute("data")
+	if want := (Paths{filepath.Join(home, "j"), filepath.Join(home, "k"), "/abs"}); err != nil || !slices.Equal(got, want) {
+		t.Errorf("got %q, %v, want %q", got, err, want)
+	}
+	if got, err := (Paths{"data/journal", "data/other"}).absolute("data"); err != nil || len(got) != 2 {
+		t.Errorf("folders of its own in the data directory: %q, %v", got, err)
 	}
 }
 
@@ -125,7 +194,7 @@ store-bytes = 1048576
 	want.Listen, want.Loops, want.ReusePort = "127.0.0.1:7000", 3, true
 	want.Keepalive, want.MailboxBytes, want.StoreBytes = Duration(30*time.Second), 2<<20, 1<<20
 	got.Logger, want.Logger = nil, nil
-	if got != want {
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 }

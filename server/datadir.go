@@ -17,6 +17,11 @@ import (
 const (
 	lockFile = "lock" // held with flock(2) while a server runs; its text is that server's pid
 	seedFile = "seed" // the placement seed, 16 hexadecimal digits, readable by its owner only
+
+	// Of package store, which makes them: named here because nothing else may take their place.
+	stateFile       = "state"     // incarnation, owner epoch, mode, whether the last server stopped cleanly
+	mailboxesFolder = "mailboxes" // the offline store
+	journalFolder   = "journal"   // the journal, unless Config.Journal names another place
 )
 
 // dataDir is what one server keeps on disk, locked for as long as the server lives.

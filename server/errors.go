@@ -7,11 +7,16 @@ var (
 	ErrConfig     = errors.New("wrong configuration")
 	ErrDataLocked = errors.New("data directory is in use")
 	ErrDataBroken = errors.New("data directory is damaged")
+	// ErrMailboxesDamaged: what is on the disk is not what was written. The text names the place. Nothing of it is served.
+	ErrMailboxesDamaged = errors.New("the mailboxes are damaged")
+	// ErrJournalMissing: a directory that the journal was in is not there, or is another one.
+	ErrJournalMissing = errors.New("a part of the journal is missing")
 )
 
 // Errors of Run.
 var (
-	ErrRunTwice = errors.New("server: Run was called before")
+	ErrRunTwice   = errors.New("server: Run was called before")
+	errNotSettled = errors.New("mailboxes were not written back") // the machine's fault: the disk
 )
 
 // Errors of keys: the operator's fault, and each text says what mends it.

@@ -15,6 +15,7 @@ const (
 	askStats = 1 // fill loopHandler.asked
 	askDrain = 2 // u32 period in milliseconds, big-endian
 	askLogin = 3 // a loginAnswer
+	askNews  = 4 // there is news from the disk: the turn's OnTick takes it
 )
 
 // loopHandler is one loop's share of the server: it hands the loop's events to the loop's shard, and the shard's wishes to
@@ -24,6 +25,8 @@ type loopHandler struct {
 	gate      *gate // the encrypted transport; nil: plain
 	shard     *shard.Shard
 	mailboxes *store.Mailboxes
+	durable   *durable
+	desk      *store.Desk // nil: nothing is kept
 	panics    *panicCounter
 	proxy     *proxyDoor
 	asked     atomic.Pointer[loopReport] // set by whoever wants counters, taken by the loop
@@ -40,8 +43,9 @@ type loopReport struct {
 
 // newLoopHandler builds the shard that l drives, behind a gate when the transport is encrypted.
 func newLoopHandler(l *netpoll.Loop, cfg shard.Config, s *Server, shared *gateShared) (*loopHandler, error) {
-	h := &loopHandler{host: loopHost{l}, mailboxes: store.NewMailboxes(), panics: s.panics, proxy: newProxyDoor(l, s.admission)}
+	h := &loopHandler{host: loopHost{l}, mailboxes: store.NewMailboxes(), durable: s.durable, panics: s.panics, proxy: newProxyDoor(l, s.admission)}
 	cfg.Loop = l.Index()
+	h.openDesk(&cfg)
 	if cfg.Queue = shard.Queue(h.mailboxes); s.cfg.hooks != nil && s.cfg.hooks.queue != nil {
 		cfg.Queue = s.cfg.hooks.queue(h.mailboxes)
 	}
@@ -88,6 +92,7 @@ func (h *loopHandler) OnHalfClose(id netpoll.ConnID) {
 // OnWritable tells that the output has drained.
 func (h *loopHandler) OnWritable(id netpoll.ConnID) {
 	h.shard.Writable(h.host.loop.Now(), shard.Conn(id))
+	h.submitLate()
 }
 
 // OnClose ends the session, whatever the reason was.
@@ -95,12 +100,14 @@ func (h *loopHandler) OnClose(id netpoll.ConnID, _ netpoll.CloseReason) {
 	h.proxy.closed(id)
 	if h.gate == nil {
 		h.shard.Closed(h.host.loop.Now(), shard.Conn(id))
+		h.submitLate()
 		return
 	}
 	h.gate.out.direct = true // it may come behind OnTick: what the shard says to others is sealed at once
 	h.shard.Closed(h.host.loop.Now(), shard.Conn(id))
 	h.gate.out.direct = false
 	h.gate.closed(id)
+	h.submitLate()
 }
 
 // OnMessage takes the messages of other shards, and of the server itself.
@@ -126,7 +133,9 @@ func (h *loopHandler) OnTimer(id netpoll.ConnID) {
 
 // OnTick ends the turn.
 func (h *loopHandler) OnTick() {
+	h.durable.heard(h.host.loop.Index())
 	h.shard.Tick(h.host.loop.Now())
+	h.submit()
 	if h.gate != nil {
 		h.gate.tick()
 	}
@@ -142,6 +151,7 @@ func (h *loopHandler) OnPanic(id netpoll.ConnID, value any, stack []byte) {
 	if h.gate != nil {
 		h.gate.out.flushAll() // a panic of OnTick has kept it from doing so
 	}
+	h.submit()
 }
 
 // report answers askStats. A report that nobody waits for any more is filled all the same: nobody reads it.

@@ -116,9 +116,10 @@ func TestKeysInMemoryAreOfNoOtherProcess(t *testing.T) {
 	if c := a.Certificate(); c.Verify(a.Operator(), uint64(time.Now().Unix())) != nil || c.Static != a.ServerKey().Static {
 		t.Error("the certificate is not of this server")
 	}
-	for cfg, want := range map[Config]string{{}: "", {Data: "/d"}: "/d/keys", {Keys: "/k"}: "/k", {Data: "/d", Keys: "/k"}: "/k"} {
-		if got := cfg.KeysDir(); got != want {
-			t.Errorf("data %q, keys %q: %q, want %q", cfg.Data, cfg.Keys, got, want)
+	for _, row := range []struct{ data, keys, want string }{{"", "", ""}, {"/d", "", "/d/keys"}, {"", "/k", "/k"}, {"/d", "/k", "/k"}} {
+		cfg := Config{Data: row.data, Keys: row.keys}
+		if got := cfg.KeysDir(); got != row.want {
+			t.Errorf("data %q, keys %q: %q, want %q", cfg.Data, cfg.Keys, got, row.want)
 		}
 	}
 }

@@ -84,6 +84,7 @@ type collector struct {
 	admission   admissionMetrics
 	accounts    accountMetrics
 	returns     returnMetrics
+	durable     durableMetrics
 	connections *prometheus.Desc
 	descriptors *prometheus.Desc
 	draining    *prometheus.Desc
@@ -94,12 +95,13 @@ type collector struct {
 func newCollector(s *Server) *collector {
 	c := &collector{
 		server:      s,
-		loop:        slices.Concat(netMetrics(), shardMetrics(), limitedMetrics(), gateMetrics()),
+		loop:        slices.Concat(netMetrics(), shardMetrics(), limitedMetrics(), gateMetrics(), residenceMetrics()),
 		rejections:  prometheus.NewDesc("trunkline_rejections_total", "Messages rejected for good, by code.", []string{"code"}, nil),
 		closes:      prometheus.NewDesc("trunkline_session_closes_total", "Sessions closed by the server, by code.", []string{"code"}, nil),
 		admission:   newAdmissionMetrics(),
 		accounts:    newAccountMetrics(),
 		returns:     newReturnMetrics(),
+		durable:     newDurableMetrics(),
 		connections: prometheus.NewDesc("trunkline_connections_limit", "Connections allowed.", nil, nil),
 		descriptors: prometheus.NewDesc("trunkline_descriptor_limit", "Descriptors allowed by the system.", nil, nil),
 		draining:    prometheus.NewDesc("trunkline_draining", "1 while the server drains.", nil, nil),
@@ -121,6 +123,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	c.admission.describe(out)
 	c.accounts.describe(out)
 	c.returns.describe(out)
+	c.durable.describe(out)
 	for _, d := range []*prometheus.Desc{c.rejections, c.closes, c.connections, c.descriptors, c.draining, c.build, c.started} {
 		out <- d
 	}
@@ -140,13 +143,10 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.admission.collect(out, c.server.admission.stats())
 	c.accounts.collect(out, c.server.transport.accountsStatus())
 	c.returns.collect(out, c.server.capacity)
-	draining := 0.0
-	if c.server.draining.Load() {
-		draining = 1
-	}
+	c.durable.collect(out, c.server)
 	out <- prometheus.MustNewConstMetric(c.connections, gauge, float64(c.server.cfg.MaxConnections))
 	out <- prometheus.MustNewConstMetric(c.descriptors, gauge, float64(c.server.files.Soft))
-	out <- prometheus.MustNewConstMetric(c.draining, gauge, draining)
+	out <- prometheus.MustNewConstMetric(c.draining, gauge, oneIf(c.server.draining.Load()))
 	out <- prometheus.MustNewConstMetric(c.build, gauge, 1, Version(), runtime.Version())
 	out <- prometheus.MustNewConstMetric(c.started, gauge, float64(c.server.started.UnixMilli())/1000)
 }

@@ -70,8 +70,7 @@ func (s *Server) reportEnvironment(a, b *snapshot) {
 			"times", n, "interval", SampleInterval.String(), "max_connections", s.cfg.MaxConnections)
 	}
 	if n := grown(func(l *loopCounters) uint64 { return l.shard.Refusals }); n > 0 {
-		s.cfg.Logger.Warn("messages were refused for the time being: intake is stopped",
-			"times", n, "interval", SampleInterval.String(), "store_bytes", int64(s.cfg.StoreBytes))
+		s.reportRefusals(n)
 	}
 	for _, loop := range b.silent(LoopSilenceMax) {
 		s.cfg.Logger.Error("a loop does not answer", "loop", loop, "for", LoopSilenceMax.String())

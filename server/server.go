@@ -19,6 +19,7 @@ type Server struct {
 	cfg     Config // with its defaults filled in
 	files   tuning.FileLimit
 	data    *dataDir
+	durable *durable
 	started time.Time
 
 	transport *transport // nil: plain
@@ -55,6 +56,9 @@ func New(cfg Config) (*Server, error) {
 	if err := s.openTransport(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	if err := s.openDurable(); err != nil { // last: with keys that it refuses the server leaves mailboxes as they are
+		return nil, errors.Join(err, s.Close())
+	}
 	if err := s.build(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
@@ -79,18 +83,15 @@ func (s *Server) raiseFileLimit() {
 
 // build makes the reactor and one shard for each loop.
 func (s *Server) build() error {
-	incarnation, err := randomUint64() // this process starts without data: clients must know
-	if err != nil {
-		return err
-	}
 	if err := s.buildAdmission(); err != nil {
 		return err
 	}
 	s.panics = &panicCounter{log: s.cfg.Logger, now: time.Now}
 	s.capacity = newCapacity(s.cfg.Loops, s.cfg.HandshakeShare, assumedCost(s.cfg.Transport))
-	shards, shared := s.shardConfig(incarnation), s.gateShared()
+	shards, shared := s.shardConfig(), s.gateShared()
 	var handlers []*loopHandler
 	var failed error
+	var err error
 	s.reactor, err = netpoll.New(netpoll.Config{
 		Loops: s.cfg.Loops, Poller: s.cfg.Poller, ConnectionsMax: s.cfg.MaxConnections, Logger: s.cfg.Logger,
 		Doorkeeper: s.admission,
@@ -105,6 +106,7 @@ func (s *Server) build() error {
 	}
 	s.gather = &gatherer{reactor: s.reactor, handlers: handlers, now: time.Now}
 	s.gather.last = &snapshot{born: s.started, loops: make([]loopCounters, len(handlers))}
+	s.durable.connect(s.reactor)
 	return nil
 }
 
@@ -118,13 +120,16 @@ func (s *Server) buildAdmission() error {
 	return err
 }
 
+// placement says which user lives where.
+func (s *Server) placement() shard.Placement {
+	return shard.Placement{Seed: s.data.seed, Loops: s.cfg.Loops}
+}
+
 // shardConfig divides what the process may hold by its loops.
-func (s *Server) shardConfig(incarnation uint64) shard.Config {
+func (s *Server) shardConfig() shard.Config {
 	c := s.cfg
-	return shard.Config{
-		Placement:         shard.Placement{Seed: s.data.seed, Loops: c.Loops},
-		Incarnation:       incarnation,
-		OwnerEpoch:        1, // nothing outlives the process, so every owner is the first
+	shards := shard.Config{
+		Placement:         s.placement(),
 		StayPut:           c.Place == PlaceAccept,
 		Proven:            c.Transport == TransportNoise,
 		Open:              true,
@@ -143,6 +148,8 @@ func (s *Server) shardConfig(incarnation uint64) shard.Config {
 		Conversations:     c.Conversations.forShard(),
 		RetryAfter:        func(uint64) uint32 { return uint32(s.capacity.retryAfter(time.Now()).Milliseconds()) },
 	}
+	s.durableShard(&shards)
+	return shards
 }
 
 // listen opens the listeners. Their order is that of listenerPublic and listenerProxy.
@@ -213,6 +220,8 @@ func (s *Server) Limits() Limits {
 		Users: s.cfg.Users, StoreBytes: int64(s.cfg.StoreBytes), Subscriptions: s.cfg.Subscriptions,
 		UserSessions: s.cfg.UserSessions, Messages: s.cfg.Messages.String(), Controls: s.cfg.Controls.String(),
 		Conversations: s.cfg.Conversations.String(), SessionExpiry: s.cfg.SessionExpiry.String(),
+		JournalLinger: s.cfg.JournalLinger.String(), JournalBytes: int64(s.cfg.JournalBytes),
+		WriteBack: s.cfg.WriteBack.String(), Retention: s.cfg.Retention.String(),
 	}
 }
 
@@ -240,8 +249,10 @@ func (s *Server) Run(ctx context.Context) error {
 	ended := make(chan error, 1)
 	go func() { ended <- s.reactor.Wait() }() // ends with the loops
 	var err error
+	asked := false
 	select {
 	case <-ctx.Done():
+		asked = true
 		err = s.drain(ended)
 	case err = <-ended:
 		err = errors.Join(fmt.Errorf("the loops ended: %w", err), s.stopListening())
@@ -249,7 +260,7 @@ func (s *Server) Run(ctx context.Context) error {
 	stop()
 	err = errors.Join(err, s.closeAdmin())
 	helpers.Wait()
-	return errors.Join(err, s.transport.close(), s.data.Close())
+	return errors.Join(err, s.closeDurable(asked && s.reactor.Wait() == nil), s.transport.close(), s.data.Close())
 }
 
 // closeAdmin ends serving operators.
@@ -281,5 +292,5 @@ func (s *Server) release() error {
 		defer cancel()
 		errs = append(errs, s.reactor.Shutdown(ctx))
 	}
-	return errors.Join(append(errs, s.transport.close(), s.data.Close())...)
+	return errors.Join(append(errs, s.closeDurable(true), s.transport.close(), s.data.Close())...)
 }

@@ -53,6 +53,9 @@ type Status struct {
 	Mailboxes Mailboxes       `json:"mailboxes"`
 	Returns   Returns         `json:"returns"`
 
+	Durability   Durability   `json:"durability"`
+	OfflineCache OfflineCache `json:"offline_cache"`
+
 	Rates   Rates        `json:"rates"`
 	Memory  Memory       `json:"memory"`
 	CPU     CPU          `json:"cpu"`
@@ -74,6 +77,10 @@ type Limits struct {
 	Controls        string `json:"controls"`
 	Conversations   string `json:"conversations"`
 	SessionExpiry   string `json:"session_expiry"`
+	JournalLinger   string `json:"journal_linger"`
+	JournalBytes    int64  `json:"journal_bytes"`
+	WriteBack       string `json:"write_back"`
+	Retention       string `json:"retention"`
 }
 
 // Rates are per second over the last full interval.
@@ -140,6 +147,8 @@ func (s *Server) Status() Status {
 	}
 	st.addTotals(snap)
 	st.addLimited(snap)
+	st.Durability = s.Durability()
+	st.addDurability(snap)
 	st.Returns = s.capacity.status(time.Now())
 	st.Accounts = s.transport.accountsStatus()
 	st.Memory, st.CPU = memoryAndCPU()

@@ -16,6 +16,7 @@ import (
 type banner struct {
 	cfg      server.Config
 	limits   server.Limits
+	durable  server.Durability
 	allowed  int              // connections that the descriptor limit allows
 	addr     string           // where clients connect
 	admin    string           // where operators connect; "": nowhere
@@ -27,7 +28,7 @@ type banner struct {
 
 // printBanner prints the banner of a server.
 func printBanner(w io.Writer, srv *server.Server) {
-	b := banner{cfg: srv.Config(), limits: srv.Limits(), allowed: srv.ConnectionsAllowed(), addr: srv.Addr().String(),
+	b := banner{cfg: srv.Config(), limits: srv.Limits(), durable: srv.Durability(), allowed: srv.ConnectionsAllowed(), addr: srv.Addr().String(),
 		key: srv.ServerKey(), program: called(os.Args[0])}
 	if admin := srv.AdminAddr(); admin != nil {
 		b.admin = admin.String()
@@ -50,12 +51,7 @@ func (b *banner) print(w io.Writer) {
 		b.limits.Descriptors, raisedFrom(b.limits), b.allowed)
 	fmt.Fprintf(w, "          %d entries or %s for one device, %s for all, %s\n", b.limits.MailboxEntries,
 		server.Bytes(b.limits.MailboxBytes), server.Bytes(b.limits.StoreBytes), count(b.limits.Users, "user"))
-	if b.cfg.Data == "" {
-		fmt.Fprint(w, "  data    none kept (--data DIR keeps hash seed and keys)\n")
-	} else {
-		fmt.Fprintf(w, "  data    %s\n", b.cfg.Data)
-	}
-	fmt.Fprint(w, "          messages wait in memory: what clients have not fetched is lost when this process ends\n")
+	b.printDurable(w)
 	if b.cfg.Transport == server.TransportPlain {
 		b.printPlain(w)
 	} else {

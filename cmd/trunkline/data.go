@@ -20,7 +20,7 @@ func dataFolder() (string, error) {
 }
 
 // settleData says where a server keeps its data: where --data points, in a folder of the user's state when nobody says, and
-// nowhere for "off". Without a folder there are no keys that `trunkline token` could sign with.
+// nowhere for "off".
 func settleData(cfg *server.Config) error {
 	switch cfg.Data {
 	case "":
@@ -32,6 +32,11 @@ func settleData(cfg *server.Config) error {
 	case dataOff:
 		cfg.Data = ""
 	}
+	return nil
+}
+
+// checkKeysLast wants keys that outlive the server where tokens are asked for: without, there are none that `trunkline token` could sign with.
+func checkKeysLast(cfg *server.Config) error {
 	if cfg.Registration == server.RegistrationToken && cfg.Data == "" && cfg.Keys == "" {
 		return &server.ConfigError{Key: "registration", Reason: fmt.Sprintf("%s needs keys that outlive the server: give --data DIR or --keys DIR, or --registration=%s",
 			server.RegistrationToken, server.RegistrationOpen)}

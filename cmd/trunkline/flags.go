@@ -31,6 +31,7 @@ func serveFlags(cfg *server.Config, opts *serveOptions) *flag.FlagSet {
 	fs.StringVar(&cfg.Place, "place", cfg.Place, "home: connections move to their user's loop; accept: they stay")
 	fs.BoolVar(&cfg.ReusePort, "reuseport", cfg.ReusePort, "one listening socket for each loop")
 	fs.StringVar(&cfg.Data, "data", cfg.Data, "`directory` for what is kept; the default is in your home directory; \"off\" keeps nothing")
+	durableFlags(fs, cfg)
 	fs.IntVar(&cfg.MaxConnections, "max-connections", cfg.MaxConnections, "most open connections; 0 for what the descriptor limit allows")
 	fs.StringVar(&cfg.Registration, "registration", cfg.Registration,
 		"who may log in: token (a new device shows one), open (anybody) (default token, with --transport=plain open)")
@@ -71,6 +72,17 @@ func admissionFlags(fs *flag.FlagSet, cfg *server.Config) {
 	fs.TextVar(&cfg.SessionExpiry, "session-expiry", cfg.SessionExpiry, "when the empty mailbox of an absent device leaves memory")
 }
 
+// durableFlags are the settings of what outlives the process.
+func durableFlags(fs *flag.FlagSet, cfg *server.Config) {
+	fs.StringVar(&cfg.Ack, "ack", cfg.Ack, "what the first tick says: disk (the message survives a power cut), memory (it survives a clean stop) "+
+		"(default disk, with --data=off memory)")
+	fs.Var(&pathsFlag{list: &cfg.Journal}, "journal", "`directory` of the journal; again for another that shares its load; the default is DATA/journal")
+	fs.TextVar(&cfg.JournalLinger, "journal-linger", cfg.JournalLinger, "how long a sync of the journal waits for more messages")
+	fs.TextVar(&cfg.JournalBytes, "journal-bytes", cfg.JournalBytes, "most bytes of the journal on disk")
+	fs.TextVar(&cfg.WriteBack, "write-back", cfg.WriteBack, "how often changed mailboxes are written to the offline store")
+	fs.TextVar(&cfg.Retention, "retention", cfg.Retention, "how long a message waits for a device that does not come")
+}
+
 // parseServe settles the configuration: defaults, then the file of --config, then flags. flag.ErrHelp asks for help.
 func parseServe(args []string) (server.Config, error) {
 	cfg, opts := server.DefaultConfig(), serveOptions{}
@@ -91,10 +103,13 @@ func parseServe(args []string) (server.Config, error) {
 	if cfg.Registration == "" {
 		cfg.Registration = server.RegistrationFor(cfg.Transport)
 	}
+	if err := settleData(&cfg); err != nil { // first: what disks may be asked to promise depends on it
+		return cfg, err
+	}
 	if err := cfg.ValidateGiven(); err != nil {
 		return cfg, err
 	}
-	return cfg, settleData(&cfg)
+	return cfg, checkKeysLast(&cfg)
 }
 
 // parseFlags takes flags only: a word that is left over is an error.

@@ -89,6 +89,10 @@ func serveFailed(cfg server.Config, err error, stderr io.Writer) int {
 		hint = "; ports below 1024 need privileges"
 	case errors.Is(err, server.ErrDataLocked):
 		hint = "; one directory serves one process: --data names another, or \"off\" for none"
+	case errors.Is(err, server.ErrMailboxesDamaged):
+		hint = fmt.Sprintf("; nothing was changed. Look closer with: %s store check --data %s", called(os.Args[0]), shellWord(cfg.Data))
+	case errors.Is(err, server.ErrJournalMissing):
+		hint = "; give each --journal DIR that the last server had, and mount what is not mounted"
 	}
 	text := oneLine(err)
 	if op := (*net.OpError)(nil); errors.As(err, &op) && op.Op == "listen" && op.Addr != nil {

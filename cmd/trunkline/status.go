@@ -111,10 +111,17 @@ func printStatus(w io.Writer, st *server.Status) {
 		fmt.Fprintf(t, "handshakes\t%d first\t\t%d by ticket\t\t%d told to come back later\n", h.Contacts, h.Resumes, h.Busy)
 	}
 	fmt.Fprintf(t, "waiting\t%d entries\t\t%s\t\tof %s\n", st.QueueEntries, bytesText(st.QueueBytes), bytesText(st.Limits.StoreBytes))
+	printDisk(t, &st.Durability, &st.OfflineCache)
 	fmt.Fprintf(t, "per second\t%.1f in\t\t%.1f out\t\t%.1f logins\n", st.Rates.MessagesIn, st.Rates.MessagesOut, st.Rates.Logins)
 	fmt.Fprintf(t, "memory\t%s resident\t\t%s heap\t\t%d collections\n", bytesText(st.Memory.RSS), bytesText(int64(st.Memory.Heap)), st.Memory.GCCycles)
 	fmt.Fprintf(t, "CPU\t%.1f s user\t\t%.1f s system\t\t%.3f cores now\n", st.CPU.User, st.CPU.System, st.Rates.CPUCores)
 	_ = t.Flush() // the terminal may be gone
+	if st.Durability.Trouble != "" {
+		fmt.Fprintf(w, "DISK TROUBLE, new messages are refused: %s\n", st.Durability.Trouble)
+	}
+	if st.Durability.WriteBack.Trouble != "" {
+		fmt.Fprintf(w, "OFFLINE STORE TROUBLE, memory and the journal hold what waits: %s\n", st.Durability.WriteBack.Trouble)
+	}
 	printTrouble(w, st)
 	fmt.Fprintln(w)
 	t = tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
@@ -126,6 +133,21 @@ func printStatus(w io.Writer, st *server.Status) {
 	_ = t.Flush() // the terminal may be gone
 }
 
+// printDisk writes what the first tick means and how the disk keeps up; nothing where nothing is kept.
+func printDisk(w io.Writer, d *server.Durability, c *server.OfflineCache) {
+	if !d.Kept {
+		return
+	}
+	j, wb := &d.Journal, &d.WriteBack
+	if d.Ack == server.AckDisk {
+		fmt.Fprintf(w, "journal\t%s on disk\t\t%s waiting\t\tsync %.1f ms, 99 %% within %.1f ms\n", bytesText(j.DiskBytes), bytesText(j.WaitingBytes),
+			1e3*j.FsyncSeconds.P50, 1e3*j.FsyncSeconds.P99)
+	} else {
+		fmt.Fprintf(w, "journal\tnone: ack is %s\n", d.Ack)
+	}
+	fmt.Fprintf(w, "offline\t%s on disk\t\t%d mailboxes to write\t\t%.0f %% served from memory\n", bytesText(wb.DiskBytes), wb.Dirty, 100*c.HitRatio)
+}
+
 // printTrouble writes only what is not zero.
 func printTrouble(w io.Writer, st *server.Status) {
 	for _, row := range []struct {
@@ -135,6 +157,10 @@ func printTrouble(w io.Writer, st *server.Status) {
 		"accept errors": st.AcceptErrors, "over the limit": st.AcceptRefused, "malformed frames": st.MalformedFrames, "panics": st.Panics,
 		"malformed flights and records": st.Handshakes.Malformed, "devices that may not log in": st.Handshakes.Refused,
 		"tickets refused": st.Handshakes.TicketsRefused, "account faults": st.Accounts.Faults,
+		"journal errors": st.Durability.Journal.Errors, "offline store errors": st.Durability.WriteBack.Errors,
+		"failed reads": st.OfflineCache.LoadsFailed, "damaged reads": st.OfflineCache.LoadsDamaged,
+	}}, {"dropped", st.OfflineCache.Dropped}, {"the start", map[string]uint64{
+		"records replayed": st.Durability.Recovery.Records,
 	}}} {
 		var parts []string
 		for name, n := range row.counts {
