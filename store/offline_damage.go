@@ -16,7 +16,7 @@ var (
 )
 
 // explainDamage makes an error of the engine that means damage one that names the place; of says what was read.
-func explainDamage(dir, of string, err error) error {
+func explainDamage(dir, of string, err error) *DamageError {
 	d := &DamageError{Path: dir, Offset: -1, Why: err.Error(), Err: ErrOfflineDamaged}
 	if info := pebble.ExtractDataCorruptionInfo(err); info != nil {
 		d.Path = info.Path

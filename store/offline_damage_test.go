@@ -195,10 +195,13 @@ func TestADamagedStoreIsNamedAndNotServed(t *testing.T) {
 	}
 }
 
+// nosync is for writes behind the store's back.
+var nosync = pebble.NoSync
+
 // putRaw writes a record behind the store's back.
 func putRaw(t *testing.T, o *Offline, key, value []byte) {
 	t.Helper()
-	must(t, o.engine.db.Set(key, value, pebble.NoSync))
+	must(t, o.engine.db.Set(key, value, nosync))
 }
 
 func TestAValueThatCannotBeReadIsNamed(t *testing.T) {

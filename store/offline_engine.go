@@ -90,6 +90,9 @@ func (e *engine) options() *pebble.Options {
 	}
 	o.Experimental.FileCacheShards = 1
 	o.Experimental.ReadSamplingMultiplier = -1 // reading writes nothing
+	o.Experimental.SpanPolicyFunc = func([]byte) (pebble.SpanPolicy, []byte, error) {
+		return pebble.SpanPolicy{DisableValueSeparationBySuffix: true}, nil, nil // a mailbox's entries stay beside their keys
+	}
 	o.TargetFileSizes[0] = offlineTableBytes
 	for i := range o.Levels {
 		o.Levels[i].FilterPolicy = bloom.FilterPolicy(offlineFilterBits)

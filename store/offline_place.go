@@ -144,7 +144,7 @@ func (p *offlinePlace) clearBeginnings() bool {
 
 func (p *offlinePlace) path(name string) string { return p.fs.PathJoin(p.dir, name) }
 
-func (p *offlinePlace) damaged(why string) error {
+func (p *offlinePlace) damaged(why string) *DamageError {
 	return &DamageError{Path: p.dir, Offset: -1, Why: why, Err: ErrOfflineDamaged}
 }
 

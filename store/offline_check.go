@@ -1,0 +1,110 @@
+package store
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+
+	"github.com/cockroachdb/pebble/v2"
+)
+
+// CheckReport is what Check has read.
+type CheckReport struct {
+	Tables    int
+	Mailboxes int
+	Entries   int
+	Bytes     uint64 // payload of the messages
+	Problems  int
+}
+
+// Check reads every table block by block, and every mailbox: whether each value can be read, heads count what waits, and Acked < seq <= Last holds
+// for each entry. f gets each problem, with file and offset where they are known. The store may be used meanwhile: what is not flushed is
+// looked at as it is in memory. Errors: of the reading itself, not those that it finds.
+func (o *Offline) Check(f func(problem *DamageError)) (r CheckReport, err error) {
+	problem := func(d *DamageError) { r.Problems++; f(d) }
+	err = o.read(func(db *pebble.DB) error {
+		skips, err := o.checkTables(db, &r, problem)
+		if err != nil {
+			return err
+		}
+		skip := func(key []byte) []byte {
+			for _, to := range skips {
+				if bytes.Compare(to, key) > 0 {
+					return to
+				}
+			}
+			return nil
+		}
+		return o.walk(db, skip, problem, func(m *walked) error {
+			r.Mailboxes++
+			r.Entries += m.counts.Waiting() + m.acked
+			r.Bytes += m.counts.Bytes
+			if why := m.problem(); why != "" {
+				problem(&DamageError{
+					Path: o.opts.Dir, Offset: -1, Err: ErrOfflineDamaged,
+					Why: fmt.Sprintf("user %d device %d: %s", m.user, m.device, why),
+				})
+			}
+			return nil
+		})
+	})
+	return r, err
+}
+
+// problem says what is wrong with a mailbox; "": nothing.
+func (m *walked) problem() string {
+	switch h := m.head; {
+	case h == nil:
+		return fmt.Sprintf("%d entries without a head", m.counts.Waiting())
+	case m.acked > 0:
+		return fmt.Sprintf("%d entries up to %d, which was acknowledged", m.acked, h.Acked)
+	case m.last > h.Last:
+		return fmt.Sprintf("an entry %d behind the last, %d", m.last, h.Last)
+	case h.Acked > h.Last:
+		return fmt.Sprintf("%d was acknowledged, and the last is %d", h.Acked, h.Last)
+	case m.counts != h.Counts:
+		return fmt.Sprintf("the head counts %+v, there are %+v", h.Counts, m.counts)
+	}
+	return ""
+}
+
+// checkTables reads every table, and says at which keys one can go on behind what can't be read, in order.
+func (o *Offline) checkTables(db *pebble.DB, r *CheckReport, problem func(d *DamageError)) (skips [][]byte, err error) {
+	levels, err := db.SSTables()
+	if err != nil {
+		return nil, err
+	}
+	for _, level := range levels {
+		for _, t := range level {
+			r.Tables++
+			damaged := false
+			err := readTable(o.opts.FS, o.tablePath(uint64(t.BackingSSTNum)), tableVisit{
+				span: func(tableSpan) {},
+				problem: func(d *DamageError, next []byte) {
+					damaged = true
+					problem(d)
+					if next != nil {
+						skips = append(skips, next)
+					}
+				},
+			})
+			if err != nil {
+				if !isDamage(err) {
+					return nil, err
+				}
+				damaged = true
+				problem(explainDamage(o.opts.Dir, "", err))
+			}
+			if damaged {
+				skips = append(skips, append(bytes.Clone(t.Largest.UserKey), 0))
+			}
+		}
+	}
+	slices.SortFunc(skips, bytes.Compare)
+	return skips, nil
+}
+
+// tablePath is where a table is.
+func (o *Offline) tablePath(number uint64) string {
+	return o.place.path(fmt.Sprintf("%06d%s", number, tableSuffix))
+}
