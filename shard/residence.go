@@ -279,6 +279,7 @@ func (s *Shard) retryLoads(now int64) {
 		switch {
 		case now < r.atMs && now > r.atMs-2*damagedRetryMs:
 			left = append(left, r)
+			s.host.WakeAt(r.atMs) // an earlier Tick has used up the one that was asked for
 		case !r.entries:
 			s.fetchUser(now, r.user)
 		default:
