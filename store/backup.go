@@ -1,7 +1,6 @@
 package store
 
 import (
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"os"
@@ -72,7 +71,7 @@ func (d *Directory) copyJournals(s *state, to string) error {
 			return err
 		}
 		if note != nil {
-			copied.Journals = append(copied.Journals, journalPlace{ID: hex.EncodeToString(note.id[:]), Path: name})
+			copied.Journals = append(copied.Journals, journalPlace{ID: note.text(), Path: name})
 		}
 	}
 	return writeState(d.FS, to, &copied)

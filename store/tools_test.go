@@ -65,8 +65,11 @@ func makeScene(t testing.TB, fs FS, dir string, users int, clean bool, journals 
 		desk := k.Desk(0, NewMailboxes())
 		for u := range users {
 			kept.receive(desk, k.OwnerEpoch(), uint64(u+1), round)
-			if u%50 == 0 {
+			if u%50 == 0 { // a round of its own
 				desk.Submit(1)
+				if err := k.Settle(time.Minute); err != nil {
+					t.Fatal(err)
+				}
 			}
 		}
 		desk.Submit(1)
