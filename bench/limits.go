@@ -63,6 +63,10 @@ const (
 	phoneBufferBytes = 8 << 10
 	// phonePingEvery is after how long a silence a phone says PING: below the server's default keepalive.
 	phonePingEvery = 2 * time.Minute
+	// abandonedEach is how many messages wait for each of those who never come to a mixed day.
+	abandonedEach = 20
+	// abandonedShare of --store-bytes waits for them, percent: where a server begins to let entries leave memory.
+	abandonedShare = 75
 	// mixPlayers is how many goroutines play a mixed day; each plays some of its people.
 	mixPlayers = 4
 	// mixReturnEvery is the distance between two of those who come back when a mixed day is over.

@@ -14,7 +14,7 @@ type MixConfig struct {
 	Target     Target  `json:"target"` // the transport is Plain
 	Day        MixDay  `json:"day"`
 	Speed      float64 `json:"speed"`       // how much faster than a day it passes; default 480
-	StoreShare int     `json:"store_share"` // --store-bytes of the server, percent of the most payload that waits at once; default 115
+	StoreShare int     `json:"store_share"` // --store-bytes of the server, percent of the most that waits at once; default 140
 	StoreBytes int64   `json:"store_bytes"` // instead of StoreShare
 	Out        string  `json:"out"`         // directory for mix.json and mix.svg; default out/bench
 
@@ -26,7 +26,7 @@ func (c MixConfig) withDefaults() MixConfig {
 	c.Target.Transport = cmp.Or(c.Target.Transport, Plain)
 	c.Day = c.Day.WithDefaults()
 	c.Speed = cmp.Or(c.Speed, 480)
-	c.StoreShare = cmp.Or(c.StoreShare, 115)
+	c.StoreShare = cmp.Or(c.StoreShare, 140)
 	c.Out = cmp.Or(c.Out, "out/bench")
 	c.stall = cmp.Or(c.stall, stallTimeout)
 	return c
@@ -57,8 +57,10 @@ type MixResult struct {
 	SpikeFactor  float64 `json:"spike"`
 	SpikeFrom    float64 `json:"spike_from_seconds"`
 	SpikeSeconds float64 `json:"spike_seconds"`
-	WaitingPeak  int64   `json:"waiting_peak_bytes"` // planned: payload that waits at once
+	WaitingPeak  int64   `json:"waiting_peak_bytes"` // planned: what waits at once, entries and all
 	StoreBytes   int64   `json:"store_bytes"`        // what the server may keep in memory; 0: its own default
+
+	Abandoned int64 `json:"abandoned_bytes"` // for people who never come: memory is full of it when the day begins
 
 	Clients      MixRecord  `json:"clients"`
 	HitRatio     *float64   `json:"hit_ratio"` // of the day, as the server counts; null when it does not
@@ -154,7 +156,7 @@ func newMixResult(plan *MixPlan, cfg MixConfig) *MixResult {
 	return &MixResult{
 		Users: plan.Day.Users, Speed: cfg.Speed, Messages: plan.Messages, ToAbsent: plan.ToAbsent, Visits: plan.Visits, WaitingPeak: plan.WaitingPeak,
 		SpikeFactor: plan.Day.Spike, SpikeFrom: round(from.Seconds()/cfg.Speed, 3), SpikeSeconds: round((to-from).Seconds()/cfg.Speed, 3),
-		StoreBytes: cfg.StoreBytes,
+		StoreBytes: cfg.StoreBytes, Abandoned: cfg.StoreBytes * abandonedShare / 100,
 	}
 }
 
@@ -170,6 +172,13 @@ func (r *mixRun) explain(err error) error {
 func (r *mixRun) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	r.p.now("mix: filling the memory with what nobody comes for")
+	if err := r.play.Abandon(ctx, r.out.Abandoned); err != nil {
+		return err
+	}
+	if err := r.settle(ctx); err != nil {
+		return err
+	}
 	if st, err := r.status(ctx); err == nil {
 		r.before = st.OfflineCache
 	}
@@ -183,6 +192,14 @@ func (r *mixRun) run(ctx context.Context) error {
 	}
 	r.sum(day)
 	return nil
+}
+
+// settle waits until what was abandoned is on the disk, so that the day does not pay for it.
+func (r *mixRun) settle(ctx context.Context) error {
+	if r.target.own == nil {
+		return nil
+	}
+	return r.target.written(ctx)
 }
 
 // watch adds points while something is done, and one when it is.
@@ -289,7 +306,8 @@ func (m *MixResult) rows(t *table) {
 	if m.SpikeSeconds > 0 {
 		t.row("spike", fmt.Sprintf("%.0f times as much is written for %.1f s", m.SpikeFactor, m.SpikeSeconds))
 	}
-	t.row("memory", fmt.Sprintf("%.1f MB may wait in memory, %.1f MB wait at most; resident %.1f MB at most", mb(m.StoreBytes), mb(m.WaitingPeak), mb(m.RSSMaxBytes)))
+	t.row("memory", fmt.Sprintf("%.1f MB may wait in memory, %.1f MB wait at most, %.1f MB for people who never come; resident %.1f MB at most", mb(m.StoreBytes),
+		mb(m.WaitingPeak), mb(m.Abandoned), mb(m.RSSMaxBytes)))
 	t.row("in memory", fmt.Sprintf("%s of %d messages that had waited were in memory when they were fetched (spike: %s)", percent(m.HitRatio), m.Waited, percent(m.HitSpike)))
 	t.row("from disk", fmt.Sprintf("%d messages; %d entries left memory, %d users were loaded", m.Misses, m.Evicted, m.Loads))
 	t.row("in the end", fmt.Sprintf("%s in memory when everybody came, those who are away for days included", percent(m.HitCollected)))

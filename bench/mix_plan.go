@@ -84,7 +84,7 @@ type MixPlan struct {
 	Messages     int
 	ToAbsent     int   // of Messages: the recipient is away
 	Visits       int   // logins, those of the first moment included
-	WaitingPeak  int64 // most payload that waits at once, bytes
+	WaitingPeak  int64 // most that waits at once, bytes of memory: payloads, receipts, and mailboxBudget for each of both
 	WaitingEnd   int64
 	SpikePerHour float64 // messages an hour in the spike
 }
@@ -112,8 +112,9 @@ type person struct {
 	friends []friend
 	last    uint32 // whom they wrote to or heard of last
 	online  bool
-	visits  uint32 // a next message planned in an earlier visit is void
-	waiting int64  // payload that waits for them
+	visits  uint32   // a next message planned in an earlier visit is void
+	waiting int64    // bytes of memory that wait for them
+	from    []uint32 // who wrote the messages among it
 }
 
 // planner works a day out, event by event.
@@ -194,8 +195,7 @@ func (p *planner) comeOrGo(s step, who *person) {
 		kind = MixComes
 		who.visits++
 		until = s.at + drawVisit(p.r, p.visit)
-		p.waiting -= who.waiting
-		who.waiting = 0
+		p.fetch(who)
 		p.push(step{at: max(s.at, 0) + p.nextPause(s.at), user: s.user, visits: who.visits, writes: true})
 	} else {
 		until = endOfAbsence(s.at, drawAbsence(p.r))
@@ -241,10 +241,28 @@ func (p *planner) write(s step, who *person) {
 	}
 	if !peer.online {
 		p.plan.ToAbsent++
-		peer.waiting += int64(size)
-		p.waiting += int64(size)
-		p.plan.WaitingPeak = max(p.plan.WaitingPeak, p.waiting)
+		peer.from = append(peer.from, s.user)
+		p.wait(peer, size+mailboxBudget)
 	}
+}
+
+// wait has something wait for somebody who is away.
+func (p *planner) wait(who *person, bytes int) {
+	who.waiting += int64(bytes)
+	p.waiting += int64(bytes)
+	p.plan.WaitingPeak = max(p.plan.WaitingPeak, p.waiting)
+}
+
+// fetch has somebody get what waits. Those who wrote it and are away now get two receipts for each message, delivered and read.
+func (p *planner) fetch(who *person) {
+	p.waiting -= who.waiting
+	who.waiting = 0
+	for _, u := range who.from {
+		if writer := &p.people[u]; !writer.online {
+			p.wait(writer, 2*mailboxBudget)
+		}
+	}
+	who.from = who.from[:0]
 }
 
 // choose is whom somebody writes to: mostly they answer; else they begin with one of their partners who has not left them without an

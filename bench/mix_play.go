@@ -89,6 +89,17 @@ func NewMixPlay(plan *MixPlan, addr string, speed float64) *MixPlay {
 	return m
 }
 
+// Abandon has that many bytes of memory (see MixPlan.WaitingPeak) wait for people who never come, before the day: in a server that has run for weeks memory is full of it, and
+// something has to leave for each message of the day. They are not part of the record.
+func (m *MixPlay) Abandon(ctx context.Context, bytes int64) error {
+	devices := int(bytes / int64(abandonedEach*(m.plan.Day.Bytes+mailboxBudget)))
+	if devices == 0 {
+		return nil
+	}
+	order := fillOrder{addr: m.addr, first: firstUser(), devices: devices, to: abandonedEach, bytes: m.plan.Day.Bytes, base: firstUser()}
+	return fill(ctx, order, func(int64) {})
+}
+
 // PlayDay plays the whole day. Afterwards devices are as the day left them: Collect has all come back.
 func (m *MixPlay) PlayDay(ctx context.Context) error {
 	m.start = m.clock.now() + int64(paceLead)

@@ -16,7 +16,7 @@ func benchMix(args []string, stdout, stderr io.Writer) int {
 	targetFlags(fs, &cfg.Target)
 	mixDayFlags(fs, &cfg.Day)
 	fs.Float64Var(&cfg.Speed, "speed", 480, "how many `times` as fast as a day it passes")
-	fs.IntVar(&cfg.StoreShare, "store-share", 115, "what the server may hold in memory, in `percent` of the most that waits at once")
+	fs.IntVar(&cfg.StoreShare, "store-share", 140, "what the server may hold in memory, in `percent` of the most that waits at once")
 	fs.Int64Var(&cfg.StoreBytes, "store-bytes", 0, "`bytes` instead; 0: --store-share")
 	fs.StringVar(&cfg.Out, "out", "out/bench", "`directory` for mix.json and mix.svg")
 	if err := parseBench(fs, own, "users", "online", "messages", "size", "spike", "seed", "speed", "store-share"); err != nil {
