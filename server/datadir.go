@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+
+	"trunkline/store"
 )
 
 // The files of a data directory.
@@ -44,6 +46,9 @@ func openDataDir(path string) (*dataDir, error) {
 	lock, err := takeLock(filepath.Join(path, lockFile))
 	if err != nil {
 		return nil, err
+	}
+	if _, err := store.FinishSwitch(nil, path); err != nil { // of a tool that was interrupted
+		return nil, errors.Join(fmt.Errorf("data directory: %w", err), lock.Close())
 	}
 	seed, err := loadSeed(filepath.Join(path, seedFile))
 	if err != nil {
