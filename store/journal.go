@@ -24,7 +24,6 @@ import (
 // Locks: truncating, then files.mu. mu and the trouble's are taken alone, but for the callbacks, which run under the trouble's.
 type Journal struct {
 	opts    JournalOptions
-	log     *slog.Logger
 	clock   journalClock
 	durable []durableTurn
 
@@ -70,7 +69,7 @@ type JournalOptions struct {
 	Linger       time.Duration // how long a round waits for company; 0: not at all
 	RoundBytes   int           // a round of that size does not wait; 0: JournalRoundBytes
 	SegmentBytes int64         // a file of that size is followed by a new one; 0: JournalSegmentBytes
-	Log          *slog.Logger
+	Log          *slog.Logger  // takes what does no harm; nil discards it
 
 	// Durable is called by the journal's goroutine when something of a loop became durable. It must not block.
 	Durable func(loop int)
@@ -89,11 +88,12 @@ func OpenJournal(o JournalOptions) (*Journal, error) {
 		return nil, err
 	}
 	j := &Journal{
-		opts: o, log: o.Log, clock: o.clock, durable: make([]durableTurn, o.Loops),
+		opts: o, clock: o.clock, durable: make([]durableTurn, o.Loops),
 		wake: make(chan struct{}, 1), requests: make(chan func()), done: make(chan struct{}),
 	}
 	j.files.all, j.files.next = make([][]*journalSegment, len(o.Dirs)), o.FirstRound
 	j.lead.writers = make([]*journalWriter, len(o.Dirs))
+	j.lead.log = o.Log
 	j.lead.results = make(chan *journalWriter, len(o.Dirs))
 	if err := j.take(); err != nil {
 		return nil, errors.Join(err, j.lead.closeFiles())

@@ -2,12 +2,14 @@ package store
 
 import (
 	"errors"
+	"log/slog"
 	"math/bits"
 	"sync/atomic"
 )
 
 // journalLeader is what only the leader changes.
 type journalLeader struct {
+	log     *slog.Logger
 	writers []*journalWriter
 	results chan *journalWriter
 	tried   bool // once more, at the end
@@ -206,7 +208,9 @@ func (j *Journal) rotateFull() {
 
 func (l *journalLeader) rotate() {
 	for _, w := range l.writers {
-		_ = w.rotate() // all that counts in it is synced
+		if err := w.rotate(); err != nil { // all that counts in it is synced
+			l.log.Warn("a file of the journal does not close", "journal", w.dir, "err", err)
+		}
 	}
 }
 
