@@ -10,7 +10,7 @@ BIN         = bin/trunkline
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check fmt vet staticcheck house race fuzz bench bench-figures bench-storm bench-peers cover freebsd clean
+.PHONY: help build run test check fmt vet staticcheck house race fuzz bench bench-figures bench-storm bench-durable bench-mix-stalled bench-peers cover freebsd clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,12 +69,24 @@ bench-figures: build ## the figures of the README: echo, idle connections and se
 	$(BIN) bench connect --transport both
 	$(BIN) bench login
 	$(BIN) bench storm
+	$(BIN) bench message --ack both --rate 2000
 	$(GO) test -run '^$$' -bench 'Record|Responder' -benchmem -cpu 1 -benchtime $(BENCHTIME) ./codec/secure
 	$(GO) test -run '^$$' -bench 'CrossLoopMessage/native/.*/burst=16$$|Collector' -benchtime $(BENCHTIME) ./netpoll
 	$(GO) test -count=1 -run TestARoutedMessage -v ./server | grep -v '^=== '
 
 bench-storm: build ## a storm of returning clients against a server on a processor of its own (Linux, two processors)
 	sh bench/storm-apart.sh
+
+bench-durable: build ## what the first tick costs on disk, a mixed day, a backlog, starts with a million messages, memory of a message
+	$(BIN) bench message --ack both --rate 2000
+	$(BIN) bench message --ack both --inflight 16
+	$(BIN) bench mix
+	$(BIN) bench backlog
+	$(BIN) bench start
+	$(BIN) bench mailbox
+
+bench-mix-stalled: ## a whole mixed day while the disk of the offline store hangs for a minute, four minutes
+	MIXED_DAY=1 $(GO) test -count=1 -v -timeout 20m -run '^TestAWholeMixedDay$$' ./server
 
 bench-peers: build ## our reactor beside gnet.Run (module bench/peers), interleaved
 	cd bench/peers && $(GO) build -trimpath -o ../../bin/gnetecho ./gnetecho
