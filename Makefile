@@ -5,12 +5,13 @@ SYSTEMS     = linux freebsd darwin
 FUZZTIME   ?= 10s
 BENCHTIME  ?= 1s
 COUNT      ?= 1
+KILLS      ?= 1000
 BIN         = bin/trunkline
 
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test check fmt vet staticcheck house race fuzz bench bench-figures bench-storm bench-durable bench-mix-stalled bench-peers cover freebsd clean
+.PHONY: help build run test crash soak check fmt vet staticcheck house race fuzz bench bench-figures bench-storm bench-durable bench-mix-stalled bench-peers cover freebsd clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,6 +24,13 @@ run: build ## build and start a server with embedded defaults (Ctrl-C drains it)
 
 test: ## run all tests
 	$(GO) test -count=1 ./...
+
+crash: ## kill servers on failing disks while clients talk, a minute of it (SEED=n repeats a run)
+	$(GO) test -count=1 -v -run 'Killed|ADiskThat|AnOfflineStoreThat|Overtakes|ACleanStop|Judge' ./server
+	$(GO) test -count=1 ./internal/faultfs
+
+soak: ## the same with KILLS (1000) kills; prints the seed, progress and a summary
+	KILLS=$(KILLS) $(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./server
 
 check: fmt vet staticcheck house ## formatting, vet on three systems, staticcheck, import table, docs and lengths
 

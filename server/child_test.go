@@ -49,6 +49,8 @@ func runJob(job []string, in *bufio.Reader) error {
 		return exhaustedServer(n(1), in)
 	case "serve":
 		return serveJob(job[1:], in)
+	case "crash":
+		return crashJob(job[1:], in)
 	}
 	return fmt.Errorf("no job %q", job)
 }
