@@ -2,12 +2,12 @@ package store
 
 import (
 	"errors"
+	"sync/atomic"
+	"syscall"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
-
-	"syscall"
 )
 
 func TestABackupIsAMomentOfTheMailboxes(t *testing.T) {
@@ -77,28 +77,29 @@ func TestABackupWantsAnEmptyPlaceWithRoom(t *testing.T) {
 
 // TestABackupThatFailsLeavesNothing fails each write of one in turn.
 func TestABackupThatFailsLeavesNothing(t *testing.T) {
-	for fail := 1; ; fail++ {
+	for fail := int64(1); ; fail++ {
 		mem := vfs.NewMem()
-		n, armed := 0, false
+		var n atomic.Int64
+		var armed atomic.Bool
 		w := newWorld(t, errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
-			if !armed || op.Kind.ReadOrWrite() == errorfs.OpIsRead || !containsPath(op.Path, "safe") || op.Kind == errorfs.OpRemove || op.Kind == errorfs.OpRemoveAll {
+			if !armed.Load() || op.Kind.ReadOrWrite() == errorfs.OpIsRead || !containsPath(op.Path, "safe") || op.Kind == errorfs.OpRemove || op.Kind == errorfs.OpRemoveAll {
 				return nil
 			}
-			if n++; n == fail {
+			if n.Add(1) == fail {
 				return syscall.EIO
 			}
 			return nil
 		})), 24).open()
 		w.turns(5)
-		armed = true
+		armed.Store(true)
 		err := w.k.Backup("safe/here")
 		if err == nil {
-			if n >= fail {
+			if n.Load() >= fail {
 				t.Errorf("write %d failed and nobody said so", fail)
 			}
 			must(t, ignoreUnclean(w.k.Close(false)))
 			if fail < 15 {
-				t.Errorf("a backup has %d writes only", n)
+				t.Errorf("a backup has %d writes only", n.Load())
 			}
 			return
 		}
