@@ -91,6 +91,7 @@ bench-durable: build ## what the first tick costs on disk, a mixed day, a backlo
 	$(BIN) bench mix
 	$(BIN) bench backlog
 	$(BIN) bench start
+	$(BIN) bench mailbox -- --data off
 	$(BIN) bench mailbox
 
 bench-mix-stalled: ## a whole mixed day while the disk of the offline store hangs for a minute, four minutes
