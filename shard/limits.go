@@ -49,7 +49,7 @@ const (
 	// crowdPart of either is where it begins to count who has written what waits: over crowdShare times the room that is left for others, a
 	// sender's message is rejected as if the mailbox were full.
 	// Below crowdMin messages nobody is counted.
-	crowdPart, crowdShare, crowdMin = 8, 8, 64
+	crowdPart, crowdShare, crowdMin = 8, 8, 128
 	// MailboxBytesLimit is the most that MailboxBytesMax can be set to: a mailbox counts its bytes in 32 bits.
 	MailboxBytesLimit = 1<<32 - 1
 	// ReceiptEntriesMax receipts may wait for one device beside its messages. Over it a receipt is dropped and counted.
@@ -80,6 +80,8 @@ const (
 	// sliceMailboxesMax mailboxes or sliceBytesMax bytes are written back in one turn; a single mailbox may be more.
 	sliceMailboxesMax = 256
 	sliceBytesMax     = 256 << 10
+	// diskFullRetryMs is when a mailbox is handed over again after the disk was found too far behind.
+	diskFullRetryMs = 250
 	// evictNum / evictDen of StoreBytesMax is where entries begin to leave memory, evictsMax mailboxes a turn.
 	evictNum, evictDen = 3, 4
 	evictsMax          = 64

@@ -57,8 +57,9 @@ type Shard struct {
 	parkedBytes int64
 	ready       []uint64 // users whose parking may be taken
 	retries     []retry
-	trouble     bool // nothing can be made durable
-	noted       int  // records since then
+	trouble     bool  // nothing can be made durable
+	diskFullMs  int64 // the disk is too far behind to be given more before
+	noted       int   // records since then
 }
 
 // New makes the shard of one loop. It panics on a Config that can't work.

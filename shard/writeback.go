@@ -34,12 +34,24 @@ func (s *Shard) LowWater() uint64 {
 
 // writeBack hands over the mailboxes that have been dirty for long enough, a slice in each turn.
 func (s *Shard) writeBack(now int64) {
+	if now < s.diskFullMs && s.dirty.first != 0 {
+		s.host.WakeAt(s.diskFullMs)
+		return
+	}
 	for n := 0; s.dirty.first != 0; n++ {
 		if wait := s.untilDue(now); wait > 0 {
 			s.host.WakeAt(now + wait)
 			return
 		}
-		if n == sliceMailboxesMax || s.handOver() >= sliceBytesMax {
+		bytes := 0
+		if n < sliceMailboxesMax {
+			bytes = s.handOver()
+		}
+		switch {
+		case bytes >= store.SliceWaitingMax: // of all loops: the disk is behind, and more would only take memory
+			s.diskFullMs = now + diskFullRetryMs
+			return
+		case n == sliceMailboxesMax, bytes >= sliceBytesMax:
 			s.host.WakeAt(now + starvedRetryMs)
 			return
 		}
