@@ -102,6 +102,9 @@ func (m *mailbox) kept() (k store.Head) {
 func (m *mailbox) head(w *world) store.Head {
 	h := m.kept()
 	h.Owner, h.Mark, h.Last, h.Acked = w.cfg.OwnerEpoch, m.mark, m.last, m.acked
+	if m.flags&flagDoubt != 0 {
+		h.Owner-- // not ours before somebody has logged in: the doubt outlives a clean stop
+	}
 	h.Counts = store.Counts{Messages: m.entries, Notices: m.notices, Rejections: uint32(m.rejections), Bytes: uint64(m.bytes)}
 	return h
 }

@@ -91,10 +91,11 @@ func (s *Shard) install(now int64, h *store.LoadedHead) {
 	*m = mailbox{
 		user: h.User, device: h.Device, state: mailboxOffline, flags: mailboxFlags(h.Flags) & flagAccount,
 		gen: h.Gen, registered: h.Registered, token: h.Token, epoch: h.Epoch, seenSec: h.SeenSec,
-		mark: h.Mark, last: max(h.Last, h.Acked), acked: h.Acked, sent: h.Acked,
+		mark: h.Mark, last: max(h.Last, h.Acked), acked: h.Acked,
 		entries: h.Messages, notices: h.Notices, rejections: uint16(h.Rejections), bytes: uint32(h.Bytes),
 		next: s.users.first(h.User),
 	}
+	m.sent = m.last // a client may have seen all of it: no receipt joins what it has
 	if h.Owner != s.cfg.OwnerEpoch {
 		m.flags |= flagDoubt
 	}
