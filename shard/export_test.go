@@ -101,3 +101,19 @@ func CheckAttached(shards []*Shard) error {
 	}
 	return nil
 }
+
+// CheckParked says who waits for a load, and for what.
+func (s *Shard) CheckParked() error {
+	for user, p := range s.parked {
+		text := fmt.Sprintf("user %d is parked: %d bytes from %d on, for entries %v, damaged %v;", user, len(p.b), p.head, p.entries, p.damaged)
+		for i := s.users.first(user); i != 0; i = s.mailboxes.At(i).next {
+			m := s.mailboxes.At(i)
+			text += fmt.Sprintf(" device %d: acked %d, last %d", m.device, m.acked, m.last)
+			if m.ledger != 0 {
+				text += fmt.Sprintf(", ledger %+v", *s.ledgers.At(m.ledger))
+			}
+		}
+		return fmt.Errorf("%s; %d retries", text, len(s.retries))
+	}
+	return nil
+}

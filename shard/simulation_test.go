@@ -25,6 +25,7 @@ type simulation struct {
 	expect  map[string]message
 	thief   *thief // nil: the transport proves nothing
 	sleepy  bool   // little happens, so that mailboxes are culled
+	power   *power // nil: there is no disk
 }
 
 // message is one text and whom it must reach.
@@ -124,6 +125,9 @@ func (s *simulation) something() {
 	}
 	if s.lossy && s.chance(300) {
 		s.restart()
+	}
+	if s.power != nil {
+		s.power.act(s)
 	}
 	if s.faulty && s.chance(20) {
 		calls := []string{"append", "append", "scan", "drop", "last", "replace"}
@@ -265,7 +269,7 @@ func (s *simulation) check() {
 			s.t.Error(f)
 		}
 		s.checkScreen(c)
-		if c.Again != 0 && !s.lossy && !s.faulty && s.w.Stats().Culled == 0 { // or a mark was forgotten that its client had not heard of
+		if c.Again != 0 && !s.lossy && !s.faulty && !s.power.cut() && s.w.Stats().Culled == 0 { // or a mark was forgotten that its client had not heard of
 			s.t.Errorf("user %d/%d: %d messages were taken twice", c.User, c.Device, c.Again)
 		}
 	}
@@ -293,7 +297,7 @@ func (s *simulation) check() {
 	if st.MessagesLost != 0 || st.Unexpected != 0 {
 		s.t.Errorf("%+v", st)
 	}
-	if s.thief != nil && !s.lossy && (st.EarlyTaken == 0 || st.EarlyHeld == 0) {
+	if s.thief != nil && !s.lossy && s.power == nil && (st.EarlyTaken == 0 || st.EarlyHeld == 0) {
 		s.t.Errorf("%d first flights were taken early, %d held", st.EarlyTaken, st.EarlyHeld)
 	}
 	s.t.Logf("%d early, %d held, %d unconfirmed", st.EarlyTaken, st.EarlyHeld, st.EarlyUnconfirmed)
@@ -314,7 +318,7 @@ func (s *simulation) checkScreen(c *testkit.Client) {
 	last := map[testkit.Stream]uint64{}
 	seen := map[string]bool{}
 	for _, m := range c.Screen {
-		if m.ID <= last[m.Stream] && !s.lossy {
+		if m.ID <= last[m.Stream] && !s.lossy && !(s.power.cut() && !s.power.roomy) {
 			s.t.Errorf("user %d/%d: %d after %d of %+v", c.User, c.Device, m.ID, last[m.Stream], m.Stream)
 		}
 		last[m.Stream] = m.ID
@@ -339,13 +343,13 @@ func (s *simulation) checkMessage(text string, m message) {
 		switch {
 		case m.life != m.from.Lives && (reached || m.fate.To == 0):
 		case reached != rejected:
-		case reached && (s.lossy || s.faulty): // one device has it and the other could not take it; or the loss came between
+		case reached && (s.lossy || s.faulty || s.power.cut() && !s.power.roomy): // one device has it and the other could not take it; or the loss came between
 		default:
 			s.t.Errorf("%.10q of %d to %d/%d: shown %v, rejected %v", text, m.from.User, m.fate.To, device, reached, m.fate.Rejected)
 		}
 	}
 	for _, device := range m.fate.Devices {
-		if m.life == m.from.Lives && m.fate.Rejected == 0 && !m.fate.Delivered[device] && !s.lossy {
+		if m.life == m.from.Lives && m.fate.Rejected == 0 && !m.fate.Delivered[device] && !s.lossy && !s.power.mayHush() {
 			s.t.Errorf("%.10q of %d: no second tick from device %d", text, m.from.User, device)
 		}
 	}

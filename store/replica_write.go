@@ -20,6 +20,20 @@ func (r *Replica) WriteTo(o *Offline) error {
 	}
 }
 
+// Sink takes what a Replica has changed; *OfflineBatch is one.
+type Sink interface {
+	PutHead(h *Head)
+	PutEntry(e *Entry, payload []byte)
+	DropEntries(user uint64, device uint8, after, upTo uint64)
+}
+
+// PutInto puts into a sink what differs from the base, mailbox by mailbox. WriteTo is for an Offline, this for any other base.
+func (r *Replica) PutInto(s Sink) {
+	for _, k := range r.sorted() {
+		r.writeBox(s, r.boxes[k])
+	}
+}
+
 func (r *Replica) writeAll(o *Offline) error {
 	batch := o.NewBatch()
 	for _, k := range r.sorted() {
@@ -36,7 +50,7 @@ func (r *Replica) writeAll(o *Offline) error {
 }
 
 // writeBox puts into a batch what of a mailbox differs from the base.
-func (r *Replica) writeBox(batch *OfflineBatch, b *replicaBox) {
+func (r *Replica) writeBox(batch Sink, b *replicaBox) {
 	if b.inBase {
 		batch.DropEntries(b.head.User, b.head.Device, b.baseAcked, b.head.Acked)
 	}

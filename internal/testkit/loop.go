@@ -75,6 +75,9 @@ func (l *Loop) busy() bool {
 	if !l.fresh || l.wakeAt != 0 && l.wakeAt <= l.w.Now {
 		return true
 	}
+	if l.w.Disk != nil && l.desk().busy() {
+		return true
+	}
 	for i := range l.inbox {
 		if l.inbox[i].waiting() > 0 {
 			return true
@@ -116,7 +119,13 @@ func (l *Loop) turn() {
 		}
 	}
 	l.call(callTick, nil, 0, nil)
+	if l.w.Disk != nil {
+		l.desk().submit(l.Shard.LowWater()) // before any other loop sees what this one has posted
+	}
 }
+
+// desk is the loop's side of the Disk.
+func (l *Loop) desk() *Desk { return l.w.Disk.desks[l.Index] }
 
 // takeMessages takes what another loop has posted, or by chance only a part of it.
 func (l *Loop) takeMessages(from int) {

@@ -18,6 +18,10 @@ type Options struct {
 	InboxBytesMax    int
 	OutboundBytesMax int
 	Config           func(c *shard.Config) // the last word on a shard's Config
+
+	Disk        bool // there is a Disk, and ticks wait for it
+	DiskTrouble int  // it stops once in so many turns; 0: never
+	SliceBytes  int  // what a mailbox counts in a slice
 }
 
 // World is a clock and some loops in one goroutine.
@@ -29,6 +33,7 @@ type World struct {
 	dials    int
 	accounts map[deviceName]deviceAccount
 	order    []int
+	Disk     *Disk // nil: there is none
 }
 
 // EpochMs is where the clock of a World starts.
@@ -44,11 +49,14 @@ func NewWorld(o Options) *World {
 		o.OutboundBytesMax = outboundBytesDefault
 	}
 	w := &World{Now: EpochMs, opts: o, accounts: map[deviceName]deviceAccount{}, Random: rand.New(rand.NewPCG(o.Seed, 0x7275_6e6b))}
+	if o.Disk {
+		w.Disk = newDisk(w)
+	}
 	for i := range o.Loops {
 		l := &Loop{w: w, Index: i, inbox: make([]inbox, o.Loops)}
 		w.Loops = append(w.Loops, l)
 		w.order = append(w.order, i)
-		l.start(7)
+		l.start(incarnationFirst)
 	}
 	return w
 }
@@ -72,6 +80,61 @@ func (w *World) UserOn(loop, n int) uint64 {
 
 // Restart is a server that comes back without its data: every connection is gone and the incarnation is new.
 func (w *World) Restart(incarnation uint64) {
+	w.breakAll()
+	for _, l := range w.Loops {
+		*l = Loop{w: w, Index: l.Index, inbox: make([]inbox, w.opts.Loops)}
+		l.start(incarnation)
+	}
+}
+
+// Crash is a power cut: every connection is gone, and the next server has what the Disk has kept.
+func (w *World) Crash() error {
+	w.breakAll()
+	if err := w.Disk.crash(); err != nil {
+		return err
+	}
+	w.startAgain()
+	return nil
+}
+
+// Stop is a clean stop and a start: everybody is sent away, what is on its way arrives, and all of it is written.
+func (w *World) Stop() error {
+	w.breakAll()
+	calm := w.Disk.Calm
+	w.Disk.Calm = true
+	w.Run()
+	for n := 0; w.Stats().ParkedUsers > 0; n++ {
+		if n == stopStepsMax {
+			return fmt.Errorf("a clean stop finds %d users parked after %d ms", w.Stats().ParkedUsers, n*stopStepMs)
+		}
+		w.Advance(stopStepMs) // a load that has failed is tried again
+	}
+	for _, l := range w.Loops {
+		for l.Shard.WriteBackAll() > 0 {
+			l.desk().submit(l.Shard.LowWater())
+			w.Disk.step()
+		}
+	}
+	w.Disk.Stops++
+	w.Disk.Calm = calm
+	if err := w.Disk.stop(); err != nil {
+		return err
+	}
+	w.startAgain()
+	return nil
+}
+
+// startAgain starts the next process on the same data.
+func (w *World) startAgain() {
+	for _, l := range w.Loops {
+		panics := l.Panics
+		*l = Loop{w: w, Index: l.Index, inbox: make([]inbox, w.opts.Loops), Panics: panics}
+		l.start(incarnationFirst)
+	}
+}
+
+// breakAll ends every connection.
+func (w *World) breakAll() {
 	for _, l := range w.Loops {
 		for _, c := range l.conns {
 			if c != nil {
@@ -83,8 +146,6 @@ func (w *World) Restart(incarnation uint64) {
 				c.gone = true // on its way to another loop
 			}
 		}
-		*l = Loop{w: w, Index: l.Index, inbox: make([]inbox, w.opts.Loops)}
-		l.start(incarnation)
 	}
 }
 
@@ -116,12 +177,15 @@ func (w *World) Turn() {
 	for _, i := range w.order {
 		w.Loops[i].turn()
 	}
+	if w.Disk != nil {
+		w.Disk.step()
+	}
 }
 
 // Run turns until nothing moves any more. It panics when that does not happen.
 func (w *World) Run() {
 	for range turnsMax {
-		busy := false
+		busy := w.Disk != nil && w.Disk.busy()
 		for _, l := range w.Loops {
 			busy = busy || l.busy()
 		}
@@ -186,6 +250,7 @@ func addStats(sum *shard.Stats, s shard.Stats) {
 	sum.Throttled += s.Throttled
 	sum.SessionLimited += s.SessionLimited
 	sum.Culled += s.Culled
+	addDiskStats(sum, &s)
 	sum.CullBacklog += s.CullBacklog
 	sum.MailboxesIdle += s.MailboxesIdle
 	sum.Mailboxes += s.Mailboxes
@@ -208,7 +273,29 @@ func (l *Loop) start(incarnation uint64) {
 	if l.w.opts.Config != nil {
 		l.w.opts.Config(&cfg)
 	}
+	if l.w.Disk != nil {
+		l.desk().queue = cfg.Queue
+		cfg.Disk, cfg.Cache, cfg.Durable, cfg.OwnerEpoch = l.desk(), cfg.Queue.(shard.Cache), true, l.w.Disk.Owner
+	}
 	l.Queue = &FaultyQueue{Queue: cfg.Queue}
 	cfg.Queue = l.Queue
 	l.Shard = shard.New(cfg, l)
+}
+
+func addDiskStats(sum, s *shard.Stats) {
+	sum.MessagesWaited += s.MessagesWaited
+	sum.CacheMisses += s.CacheMisses
+	sum.Loads += s.Loads
+	sum.EntryLoads += s.EntryLoads
+	sum.LoadsFailed += s.LoadsFailed
+	sum.Parked += s.Parked
+	sum.ParkingFull += s.ParkingFull
+	sum.Evicted += s.Evicted
+	sum.Unloaded += s.Unloaded
+	sum.ParkedUsers += s.ParkedUsers
+	sum.ParkedBytes += s.ParkedBytes
+	sum.Dirty += s.Dirty
+	sum.DirtyBytes += s.DirtyBytes
+	sum.Ledgers += s.Ledgers
+	sum.Awaiting += s.Awaiting
 }
