@@ -217,11 +217,13 @@ func (m *mailbox) onlineMessage(now int64, ev *mailboxEvent, w *world, out *effe
 	case msgSend, msgRead:
 		m.uplink(now, ev, w, out)
 	case msgAck:
-		if ev.message.first > m.sent {
+		seq := ev.message.first
+		if seq > m.sent && (w.cfg.Disk == nil || seq>>seqCounterBits >= uint64(w.cfg.OwnerEpoch)) {
 			w.stats.Unexpected++ // the session lets no such ACK through
 			return
 		}
-		m.acknowledge(now, ev.message.first, w, out)
+		// Above what was pushed lies what an earlier connection was pushed, before a crash: the client has kept it since its HELLO.
+		m.acknowledge(now, min(seq, max(m.sent, w.present(m))), w, out)
 		m.push(w, out)
 	case msgPing:
 		m.flags |= flagPinged

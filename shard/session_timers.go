@@ -42,7 +42,7 @@ func (s *session) delivered(now int64, seq uint64, w *world, out *effects) {
 // acknowledged stops the clock of the ACK timeout, or starts it anew when only a part was acknowledged.
 func (s *session) acknowledged(now int64, seq uint64) {
 	switch {
-	case seq == s.pushed:
+	case seq >= s.pushed:
 		s.unackedMs = 0
 	case s.unackedMs != 0:
 		s.unackedMs = moment(now)

@@ -53,6 +53,12 @@ func (p *power) act(s *simulation) {
 		}
 		s.t.Fatal(err)
 	}
+	for _, c := range s.clients {
+		if s.chance(3) {
+			c.Rush()
+			s.overhear(c)
+		}
+	}
 }
 
 // count adds up what processes have done that are gone.

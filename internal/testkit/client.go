@@ -115,6 +115,15 @@ func (c *Client) Connect() {
 	c.hello()
 }
 
+// Rush connects anew and keeps what the old connection had brought only after its HELLO.
+func (c *Client) Rush() {
+	c.Take()
+	fresh := c.fresh
+	c.Crash()
+	c.fresh = fresh
+	c.hello()
+}
+
 // Compete says HELLO on a new connection while the old one is still there.
 func (c *Client) Compete() {
 	c.conn = nil
