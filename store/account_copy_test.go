@@ -2,7 +2,6 @@ package store
 
 import (
 	"errors"
-	"maps"
 	"reflect"
 	"sync"
 	"testing"
@@ -39,7 +38,7 @@ func TestACopyOfAccountsOpensWithWhatWasDurable(t *testing.T) {
 		}
 	}
 	must(t, b.Apply(&AccountChange{Device: someDevice(9, 9, 1)}))
-	if after := dump(t, a); maps.Equal(after, before) || reflect.DeepEqual(after, got) {
+	if reflect.DeepEqual(dump(t, a), dump(t, b.(*pebbleAccounts))) {
 		t.Error("the copy and the original are one")
 	}
 	if err := CheckpointAccounts(a, "copy"); err == nil {
