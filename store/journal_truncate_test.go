@@ -197,7 +197,7 @@ func TestACopyOfTheFilesWhileTheyAreWritten(t *testing.T) {
 	}
 	close(quit)
 	<-ended
-	must(t, j.Truncate([]uint64{40, j.Durable(1)})) // what came behind the last one
+	must(t, j.Truncate([]uint64{41, j.Durable(1) + 1})) // what came behind the last one
 	must(t, j.Close())
 	if s := j.Stats(); s.Segments > 10 {
 		t.Errorf("a hold was not given back: %+v", s)
