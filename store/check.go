@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 )
 
 // Problem is something in a data directory that is not as it was written. Its JSON keys, like those of Findings, are documented in
@@ -130,11 +131,11 @@ func (i *inspection) checkSeed() (err error) {
 	return nil
 }
 
-// checkJournals reads every round. Without a state file that can be read the usual place is looked at.
+// checkJournals reads every round. Without a state file that can be read the usual place is looked at, beside what is left of the names in it.
 func (i *inspection) checkJournals() error {
 	dirs := i.dir.journalDirs(&i.state)
-	if !i.stateOK && len(dirs) == 0 {
-		dirs = []string{i.dir.path(journalFolder)}
+	if usual := i.dir.path(journalFolder); !i.stateOK && !slices.Contains(dirs, usual) {
+		dirs = append(dirs, usual)
 	}
 	if i.stateOK && (i.state.Clean || i.state.Replayed || i.state.void()) {
 		return nil // nothing in them counts

@@ -367,13 +367,16 @@ func TestNothingIsAllocatedInSteadyState(t *testing.T) {
 			seen := 0
 			see := func(e *Entry, p []byte) bool { seen += len(p); return true }
 			gone := func(e *Entry, n int) { seen -= n }
-			n := testing.AllocsPerRun(5_000, func() {
-				add()
-				m.Scan(5, 0, seq-1, see)
-				m.Replace(e)
-				m.Last(5, 0)
-				m.Drop(5, 0, seq-uint64(waiting), gone)
-			})
+			n := math.Inf(1)
+			for range 5 { // what an engine of an earlier test does while it ends is counted too
+				n = min(n, testing.AllocsPerRun(5_000, func() {
+					add()
+					m.Scan(5, 0, seq-1, see)
+					m.Replace(e)
+					m.Last(5, 0)
+					m.Drop(5, 0, seq-uint64(waiting), gone)
+				}))
+			}
 			if n != 0 {
 				t.Fatalf("%v allocations for each message", n)
 			}
