@@ -448,3 +448,33 @@ func TestWhatTheDiskRefusesForLongIsHeldInMemoryAndThenRefused(t *testing.T) {
 func (e *engine) giveUp(err error) { e.fail(err) }
 
 var _ pebble.Logger = (*engine)(nil)
+
+// TestAFolderThatCannotBeSyncedEndsTheEngineAndNothingElse: the engine panics when it meets that, at its opening and whenever its manifest moves.
+func TestAFolderThatCannotBeSyncedEndsTheEngineAndNothingElse(t *testing.T) {
+	for _, healthy := range []int64{0, 1, 2, 3, 1000} {
+		mem := vfs.NewMem()
+		var left atomic.Int64
+		left.Store(healthy)
+		o, err := OpenOffline(offlineTestOptions(errorfs.Wrap(mem, errorfs.InjectorFunc(func(op errorfs.Op) error {
+			if op.Kind == errorfs.OpFileSync && op.Path == "mailboxes" && left.Add(-1) < 0 {
+				return syscall.EIO
+			}
+			return nil
+		}))))
+		if err != nil {
+			if !errors.Is(err, syscall.EIO) {
+				t.Errorf("after %d syncs: %v", healthy, err)
+			}
+			continue
+		}
+		left.Store(0)
+		b := o.NewBatch()
+		b.PutHead(&Head{User: 5, Last: 1})
+		must(t, o.Apply(b))
+		lost := o.Flush() // it syncs the folder only when it has to
+		left.Store(1 << 40)
+		if err := o.Close(); err != nil && (lost == nil || !errors.Is(err, ErrOfflineLost)) {
+			t.Errorf("after %d syncs: close: %v", healthy, err)
+		}
+	}
+}

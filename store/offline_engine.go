@@ -55,6 +55,7 @@ func openEngine(o *Offline, readOnly bool) (*engine, error) {
 		quit: make(chan struct{}), dead: make(chan struct{}), shaken: make(chan struct{}),
 	}
 	e.fence = newFence(vfs.OnDiskFull(o.opts.FS, o.ballast.release), e.beforeTable)
+	e.fence.folder, e.fence.folderFailed = o.opts.Dir, func(err error) { e.Fatalf("sync the folder: %w", err) }
 	opts := e.options()
 	opts.ReadOnly = readOnly
 	var db *pebble.DB

@@ -19,6 +19,9 @@ type fence struct {
 	inner vfs.FS
 	// beforeTable is called before a table is made, and may wait or refuse.
 	beforeTable func(name string) error
+	// folder is the engine's own. When it can't be synced, folderFailed is called, which does not return: the engine would panic.
+	folder       string
+	folderFailed func(err error)
 
 	mu      sync.RWMutex
 	severed bool
@@ -107,7 +110,25 @@ func (f *fence) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts 
 
 // OpenDir implements vfs.FS.
 func (f *fence) OpenDir(name string) (vfs.File, error) {
-	return f.file(func() (vfs.File, error) { return f.inner.OpenDir(name) })
+	file, err := f.file(func() (vfs.File, error) { return f.inner.OpenDir(name) })
+	if err != nil || name != f.folder || f.folderFailed == nil {
+		return file, err
+	}
+	return fencedFolder{file, f}, nil
+}
+
+// fencedFolder is the engine's own folder.
+type fencedFolder struct {
+	vfs.File
+	fence *fence
+}
+
+// Sync implements vfs.File. It does not return an error.
+func (f fencedFolder) Sync() error {
+	if err := f.File.Sync(); err != nil {
+		f.fence.folderFailed(err)
+	}
+	return nil
 }
 
 // Remove implements vfs.FS.
