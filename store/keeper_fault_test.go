@@ -160,15 +160,20 @@ func TestWhatTheOfflineStoreLosesIsAppliedAgain(t *testing.T) {
 		w.writeAll()
 		for round := range 3 {
 			w.turns(40)
-			for _, l := range w.loops {
-				for len(l.dirty) > 0 {
-					l.writeBack()
+			handOver := func() {
+				for _, l := range w.loops {
+					for len(l.dirty) > 0 {
+						l.writeBack()
+					}
+					l.submit()
 				}
-				l.submit()
 			}
+			handOver()
 			w.until("written", func() bool { return len(w.loops[0].slices)+len(w.loops[1].slices)+len(w.loops[2].slices) == 0 })
 			set(&f.manifest, syscall.EIO)
 			w.until("the engine has given up", func() bool {
+				w.turns(1) // or there may be nothing left to flush
+				handOver()
 				w.tick()
 				return w.k.Stats().Offline.Failed
 			})
