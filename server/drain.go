@@ -23,7 +23,8 @@ func (s *Server) drain(ended <-chan error) error {
 	for loop := range s.cfg.Loops {
 		err = errors.Join(err, s.reactor.Post(loop, msg))
 	}
-	s.waitForLeaving(ended)
+	s.waitWhile(ended, time.Duration(s.cfg.DrainTimeout), func() bool { return s.connections() > 0 })
+	s.waitWhile(ended, ParkedTimeout, func() bool { return s.parked() > 0 })
 	left := s.connections()
 	ctx, cancel := context.WithTimeout(context.Background(), FlushTimeout)
 	defer cancel()
@@ -36,13 +37,18 @@ func (s *Server) drain(ended <-chan error) error {
 	return err
 }
 
-// waitForLeaving returns when no connection is open, when DrainTimeout has passed, or when the loops have ended.
-func (s *Server) waitForLeaving(ended <-chan error) {
-	deadline := time.NewTimer(time.Duration(s.cfg.DrainTimeout))
+// parked is for how many users something waits until the disk has been asked: that has to be taken by loops that run.
+func (s *Server) parked() int64 {
+	return s.gather.gather().sum(func(l *loopCounters) int64 { return l.shard.ParkedUsers })
+}
+
+// waitWhile returns when that is no longer so, when the time has passed, or when the loops have ended.
+func (s *Server) waitWhile(ended <-chan error, timeout time.Duration, so func() bool) {
+	deadline := time.NewTimer(timeout)
 	defer deadline.Stop()
 	look := time.NewTicker(drainPoll)
 	defer look.Stop()
-	for s.connections() > 0 {
+	for so() {
 		select {
 		case <-look.C:
 		case <-deadline.C:

@@ -140,6 +140,11 @@ func (d *durable) heard(loop int) {
 // settle makes the end a clean one: everything that is in memory only is written back. The loops have ended, so their shards and desks belong
 // to whoever calls.
 func (d *durable) settle(handlers []*loopHandler, timeout time.Duration) error {
+	for _, h := range handlers {
+		if n := h.shard.Stats().ParkedUsers; n > 0 {
+			return fmt.Errorf("%w: something is parked for %d users whose mailboxes were not read yet", errNotSettled, n)
+		}
+	}
 	for deadline := time.Now().Add(timeout); ; {
 		left := 0
 		for _, h := range handlers {

@@ -58,6 +58,9 @@ const (
 	DrainPacePart = 2
 	// FlushTimeout is how long the last close waits for bytes that the peer does not take.
 	FlushTimeout = 2 * time.Second
+	// ParkedTimeout is how long a drain waits for mailboxes that are being read from disk, with messages for them parked. Over it the stop is
+	// not a clean one: the next start replays the journal.
+	ParkedTimeout = 5 * time.Second
 	// drainPoll is how often a drain looks whether everybody has left.
 	drainPoll = 20 * time.Millisecond
 )

@@ -170,7 +170,7 @@ func CheckBackup(fs FS, dir string) (Copied, error) {
 	}
 	files, err := filesBelow(fs, dir)
 	for _, name := range files {
-		if !listed[name] {
+		if !listed[name] && name != lockFile { // whoever looks at a backup locks it
 			return c, fmt.Errorf("%w: %s does not belong to it", ErrBackup, fs.PathJoin(dir, name))
 		}
 	}
