@@ -41,4 +41,6 @@ const (
 	// salvageSpansMax bounds the removed ranges that a salvage remembers, 40 bytes each. Beyond it the others are not obeyed: the
 	// heads still say what was acknowledged.
 	salvageSpansMax = 1 << 20
+	// fencedPause is how long each operation of an engine that was given up takes to be refused: what is left of it costs next to nothing.
+	fencedPause = time.Second
 )

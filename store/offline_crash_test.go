@@ -311,6 +311,8 @@ func TestBehindTheFenceNothingCanBeTouched(t *testing.T) {
 	must(t, err)
 	f.sever()
 	f.sever()
+	paused, tried := 0, 0
+	f.pause = func() { paused++ } // or what is left of an engine would try again without end
 	for name, op := range map[string]func() error{
 		"Write":     func() error { _, err := file.Write([]byte("y")); return err },
 		"WriteAt":   func() error { _, err := file.WriteAt([]byte("y"), 0); return err },
@@ -338,6 +340,9 @@ func TestBehindTheFenceNothingCanBeTouched(t *testing.T) {
 	} {
 		if err := op(); !errors.Is(err, errFenced) {
 			t.Errorf("%s: %v", name, err)
+		}
+		if tried++; paused != tried {
+			t.Fatalf("%s is refused without a pause", name)
 		}
 	}
 	if err := file.Close(); !errors.Is(err, errFenced) {

@@ -56,6 +56,7 @@ func openEngine(o *Offline, readOnly bool) (*engine, error) {
 	}
 	e.fence = newFence(vfs.OnDiskFull(o.opts.FS, o.ballast.release), e.beforeTable)
 	e.fence.folder, e.fence.folderFailed = o.opts.Dir, func(err error) { e.Fatalf("sync the folder: %w", err) }
+	e.fence.pause = func() { <-time.After(fencedPause) }
 	opts := e.options()
 	opts.ReadOnly = readOnly
 	var db *pebble.DB

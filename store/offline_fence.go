@@ -22,6 +22,8 @@ type fence struct {
 	// folder is the engine's own. When it can't be synced, folderFailed is called, which does not return: the engine would panic.
 	folder       string
 	folderFailed func(err error)
+	// pause is called where an operation is refused behind the fence: compactions of a dead engine try again for ever, and at once.
+	pause func()
 
 	mu      sync.RWMutex
 	severed bool
@@ -52,6 +54,9 @@ func (f *fence) enter() error {
 	f.mu.RLock()
 	if f.severed {
 		f.mu.RUnlock()
+		if f.pause != nil {
+			f.pause()
+		}
 		return errFenced
 	}
 	return nil
