@@ -265,7 +265,7 @@ func everyMoment(fs *vfs.MemFS, rng *rand.Rand, run func(fs FS)) (moments []*vfs
 	run(errorfs.Wrap(fs, errorfs.InjectorFunc(func(op errorfs.Op) error {
 		mu.Lock()
 		defer mu.Unlock()
-		if op.Kind.ReadOrWrite() == errorfs.OpIsRead || op.Kind == errorfs.OpFileWrite && rng.IntN(10) > 0 {
+		if op.Kind.ReadOrWrite() == errorfs.OpIsRead || op.Kind == errorfs.OpFileWrite && rng.IntN(10) > 0 || testing.Short() && rng.IntN(3) > 0 {
 			return nil
 		}
 		cfg := vfs.CrashCloneCfg{UnsyncedDataPercent: 100, RNG: rng} // killed: what was written is there
