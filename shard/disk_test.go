@@ -212,6 +212,26 @@ func TestAPongComesBehindWhatTheDiskHas(t *testing.T) {
 	}
 }
 
+// TestWhatComesForAColdMailboxLeavesMemoryToo: again and again, or memory fills up with what came last.
+func TestWhatComesForAColdMailboxLeavesMemoryToo(t *testing.T) {
+	r, user := waiting(t, 3)
+	for round := range uint64(3) {
+		r.route(2002, user, 10+round)
+		r.tick(5_001)
+		r.disk.write()
+		r.tick(0)
+		m := r.mailboxes.At(r.find(user, 0, 0))
+		if l := r.ledgers.At(m.ledger); !r.evictable(m, l) || len(r.evictables) == 0 {
+			t.Fatalf("round %d: what came last stays in memory: %+v", round, l)
+		}
+		r.cool(m, r.ledgers.At(m.ledger))
+	}
+	r.login(user, connA, 0, 0, 0, 1)
+	if r.stats.MessagesOut != 6 || r.cfg.Queue.Stats().Entries != 6 {
+		t.Errorf("%d of 6 came back", r.stats.MessagesOut)
+	}
+}
+
 func TestARestartFindsWhatWaits(t *testing.T) {
 	r, user := waiting(t, 3)
 	last := r.mailboxes.At(r.find(user, 0, 0)).last

@@ -216,9 +216,9 @@ func (s *Shard) failedEntries(now int64, m *mailbox, n *store.News) {
 	s.retryLater(now, r)
 }
 
-// evictable says whether a mailbox's entries may leave memory.
+// evictable says whether a mailbox has entries in memory that may leave it.
 func (s *Shard) evictable(m *mailbox, l *ledger) bool {
-	return !m.attached() && l.clean() && l.flags&ledgerLoading == 0 && m.entries+m.notices > 0 && (l.cold == 0 || l.loaded > m.acked)
+	return !m.attached() && l.clean() && l.flags&ledgerLoading == 0 && int(m.entries+m.notices) > l.counts.Waiting()
 }
 
 // evict makes room: entries of devices that are away, which the disk has, leave memory.
