@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -56,7 +57,12 @@ func openEngine(o *Offline, readOnly bool) (*engine, error) {
 	}
 	e.fence = newFence(vfs.OnDiskFull(o.opts.FS, o.ballast.release), e.beforeTable)
 	e.fence.folder, e.fence.folderFailed = o.opts.Dir, func(err error) { e.Fatalf("sync the folder: %w", err) }
-	e.fence.pause = func() { <-time.After(fencedPause) }
+	e.fence.pause = func() {
+		if isEngineWork() {
+			select {} // it would fail, and then panic over a version that is half made: it stays where it is
+		}
+		<-time.After(fencedPause)
+	}
 	opts := e.options()
 	opts.ReadOnly = readOnly
 	var db *pebble.DB
@@ -152,6 +158,23 @@ func (e *engine) setBusy(done chan error) (old chan error) {
 	old, e.busy = e.busy, done
 	return old
 }
+
+// isEngineWork says whether a flush or a compaction of the engine calls, and not somebody who reads.
+func isEngineWork() bool {
+	var pcs [64]uintptr
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs[:])])
+	for more := true; more; {
+		var frame runtime.Frame
+		frame, more = frames.Next()
+		if name, ok := strings.CutPrefix(frame.Function, engineWorkPrefix); ok && (strings.HasPrefix(name, "flush") || strings.HasPrefix(name, "compact")) {
+			return true
+		}
+	}
+	return false
+}
+
+// engineWorkPrefix begins the names of the engine's methods on the stack.
+const engineWorkPrefix = "github.com/cockroachdb/pebble/v2.(*DB)."
 
 // alive says whether the engine has not given up.
 func (e *engine) alive() bool {
