@@ -47,7 +47,6 @@ type mixUser struct {
 	number  uint32
 	wrote   map[uint32]uint32  // messages to each partner; belongs to the one goroutine that plays this user
 	streams map[uint32]*stream // from each partner
-	unread  []outgoing         // read receipts that are not in the outbox yet
 	codec   payloadCodec
 }
 

@@ -73,20 +73,6 @@ func (d *Directory) journalDirs(s *state) []string {
 	return dirs
 }
 
-// present leaves out directories that are not there.
-func (d *Directory) present(dirs []string) (there []string, err error) {
-	for _, dir := range dirs {
-		ok, err := exists(d.FS, dir)
-		if err != nil {
-			return nil, err
-		}
-		if ok {
-			there = append(there, dir)
-		}
-	}
-	return there, nil
-}
-
 // by is the placement with a seed.
 func (d *Directory) by(seed uint64) func(user uint64) uint16 {
 	return func(user uint64) uint16 { return d.Fragment(seed, user) }

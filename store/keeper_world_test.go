@@ -50,13 +50,12 @@ type worldLoop struct {
 }
 
 type worldBox struct {
-	head           Head
-	since          uint64 // turn of the first change that is in no slice; 0: clean
-	above, freed   uint64
-	handed         uint64
-	kinds          map[uint64]EntryKind
-	sizes          map[uint64]int
-	lastChangeTurn uint64
+	head         Head
+	since        uint64 // turn of the first change that is in no slice; 0: clean
+	above, freed uint64
+	handed       uint64
+	kinds        map[uint64]EntryKind
+	sizes        map[uint64]int
 }
 
 type worldSlice struct{ turn, since uint64 }

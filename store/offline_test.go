@@ -59,15 +59,6 @@ func newTable() *table {
 	return &table{heads: map[boxKey]Head{}, entries: map[boxKey]map[uint64]tableEntry{}}
 }
 
-func (p *table) clone() *table {
-	c := newTable()
-	maps.Copy(c.heads, p.heads)
-	for k, es := range p.entries {
-		c.entries[k] = maps.Clone(es)
-	}
-	return c
-}
-
 func (p *table) keys() []boxKey {
 	seen := map[boxKey]bool{}
 	for k := range p.heads {
