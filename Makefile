@@ -26,7 +26,7 @@ test: ## run all tests
 	$(GO) test -count=1 ./...
 
 crash: ## kill servers on failing disks while clients talk, a minute of it (SEED=n repeats a run)
-	$(GO) test -count=1 -v -run 'Killed|ADiskThat|AnOfflineStoreThat|Overtakes|ACleanStop|TheJudge|AReport' ./server
+	$(GO) test -count=1 -v -run 'Killed|ADiskThat|AnOfflineStoreThat|AJournalThatHangs|ACleanStop|TheJudge|AReport' ./server
 	$(GO) test -count=1 ./internal/faultfs
 
 soak: ## the same with KILLS (1000) kills; prints the seed, progress and a summary

@@ -28,8 +28,8 @@ func TestKilledServersKeepTheirPromisesBehindEncryption(t *testing.T) {
 	o.run(shortNoiseKills)
 }
 
-// TestTheOfflineStoreNeverOvertakesTheJournal: the journal's disk hangs while mailboxes are written back, then the power goes.
-func TestTheOfflineStoreNeverOvertakesTheJournal(t *testing.T) {
+// TestAJournalThatHangsAndThenAPowerCutLoseNothing: the journal's disk hangs while mailboxes are written back, then the power goes.
+func TestAJournalThatHangsAndThenAPowerCutLoseNothing(t *testing.T) {
 	o := newOrdeal(t, ordealSeed(t), false, everyHabit, quickDisk...)
 	o.way = func() {
 		o.launch("")
