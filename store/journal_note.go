@@ -80,7 +80,7 @@ func readJournalNote(fs vfs.FS, dir string) (*journalNote, error) {
 		return nil, err
 	}
 	if err != nil {
-		return nil, fmt.Errorf("journal: read %s: %w", path, err)
+		return nil, failedAt("read", path, err)
 	}
 	note, version := &journalNote{}, 0
 	var id string
@@ -122,7 +122,7 @@ func (n *journalNote) advance(fs vfs.FS, dir string, base uint64) error {
 	path := fs.PathJoin(dir, journalNoteFile)
 	f, err := fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
-		return fmt.Errorf("journal: open %s: %w", path, err)
+		return failedAt("open", path, err)
 	}
 	serial := n.serial + 1
 	_, err = f.WriteAt(noteLine(noteSlot, base, serial), int64(1+serial%2)*noteBlock)
@@ -130,7 +130,7 @@ func (n *journalNote) advance(fs vfs.FS, dir string, base uint64) error {
 		err = f.SyncData()
 	}
 	if err = errors.Join(err, f.Close()); err != nil {
-		return fmt.Errorf("journal: write %s: %w", path, err)
+		return failedAt("write", path, err)
 	}
 	n.base, n.serial = base, serial
 	return nil

@@ -89,7 +89,7 @@ func (s *journalScanner) next() error {
 		s.limit = s.files[0].first
 	}
 	if err := s.window.open(s.fs, s.path); err != nil {
-		err = fmt.Errorf("journal: open %s: %w", s.path, err)
+		err = failedAt("open", s.path, err)
 		if s.salvage {
 			s.spot(0, file.size, err.Error())
 			return nil
@@ -301,7 +301,7 @@ func (w *journalWindow) bytes(off int64, n int) ([]byte, error) {
 			if err == nil || errors.Is(err, io.EOF) {
 				err = io.ErrUnexpectedEOF
 			}
-			return nil, fmt.Errorf("journal: read %s: %w", w.path, err)
+			return nil, failedAt("read", w.path, err)
 		}
 	}
 	from := int(off - w.off)

@@ -1,7 +1,9 @@
 package store
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"sync"
 	"time"
 )
@@ -88,4 +90,13 @@ func (t *journalTrouble) say() {
 	}
 	t.told = text
 	t.tell(err)
+}
+
+// failedAt says what was tried where. An error of the system mostly does so itself.
+func failedAt(doing, path string, err error) error {
+	var at *os.PathError
+	if errors.As(err, &at) && at.Path == path {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return fmt.Errorf("journal: %s %s: %w", doing, path, err)
 }

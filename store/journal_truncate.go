@@ -100,7 +100,7 @@ func (j *Journal) remove(gone []*journalSegment) error {
 	removed := make(map[*journalSegment]bool, len(gone))
 	for _, s := range gone {
 		if err := j.opts.FS.Remove(s.path); err != nil && !errors.Is(err, os.ErrNotExist) {
-			errs = append(errs, fmt.Errorf("journal: remove %s: %w", s.path, err))
+			errs = append(errs, failedAt("remove", s.path, err))
 			continue
 		}
 		touched[s.writer], removed[s] = true, true
@@ -115,7 +115,7 @@ func (j *Journal) remove(gone []*journalSegment) error {
 			continue
 		}
 		if err := syncDir(j.opts.FS, dir); err != nil {
-			errs = append(errs, fmt.Errorf("journal: sync %s: %w", dir, err))
+			errs = append(errs, failedAt("sync", dir, err))
 		}
 	}
 	return errors.Join(errs...)

@@ -103,12 +103,12 @@ func (w *journalWriter) append(r *journalRound) error {
 	}
 	began := w.clock.now()
 	if err := w.file.SyncData(); err != nil {
-		return fmt.Errorf("journal: sync %s: %w", w.segment.path, err)
+		return failedAt("sync", w.segment.path, err)
 	}
 	w.took = w.clock.now().Sub(began)
 	if fresh {
 		if err := syncDir(w.fs, w.dir); err != nil {
-			return fmt.Errorf("journal: sync %s: %w", w.dir, err)
+			return failedAt("sync", w.dir, err)
 		}
 	}
 	w.at += int64(len(part))
@@ -121,10 +121,10 @@ func (w *journalWriter) begin(first uint64) error {
 		return err
 	}
 	if err := w.file.SyncData(); err != nil {
-		return fmt.Errorf("journal: sync %s: %w", w.segment.path, err)
+		return failedAt("sync", w.segment.path, err)
 	}
 	if err := syncDir(w.fs, w.dir); err != nil {
-		return fmt.Errorf("journal: sync %s: %w", w.dir, err)
+		return failedAt("sync", w.dir, err)
 	}
 	w.segment.size, w.segment.end = w.at, w.at
 	return nil
@@ -134,7 +134,7 @@ func (w *journalWriter) begin(first uint64) error {
 func (w *journalWriter) create(first uint64) error {
 	path := w.fs.PathJoin(w.dir, segmentName(first))
 	if err := w.fs.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("journal: remove %s: %w", path, err)
+		return failedAt("remove", path, err)
 	}
 	f, err := w.fs.OpenReadWrite(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
@@ -157,7 +157,7 @@ func (w *journalWriter) put(b []byte, at int64) error {
 		err = io.ErrShortWrite
 	}
 	if err != nil {
-		return fmt.Errorf("journal: write %s: %w", w.segment.path, err)
+		return failedAt("write", w.segment.path, err)
 	}
 	return nil
 }
