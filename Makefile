@@ -29,7 +29,9 @@ crash: ## kill servers on failing disks while clients talk, a minute of it (SEED
 	$(GO) test -count=1 -v -run 'Killed|ADiskThat|AnOfflineStoreThat|AJournalThatHangs|ACleanStop|TheJudge|AReport' ./server
 	$(GO) test -count=1 ./internal/faultfs
 
-soak: ## the same with KILLS (1000) kills; prints the seed, progress and a summary
+soak: ## the same with KILLS (1000) kills, after 80,000 fresh schedules of the model and 2,000 of the simulation; prints seeds and a summary
+	$(GO) test -count=20 -timeout 0 -run NothingIsViolated ./internal/model
+	$(GO) test -count=2000 -timeout 0 -run PowerCutsFresh ./shard
 	KILLS=$(KILLS) $(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./server
 
 check: fmt vet staticcheck house ## formatting, vet on three systems, staticcheck, import table, docs and lengths

@@ -19,6 +19,7 @@ func residenceMetrics() []loopMetric {
 		{name: "offline_parking_full_total", help: "Logins and receipts that found no room to wait: too many users are being read.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.ParkingFull) }},
 		{name: "offline_evicted_total", help: "Entries that left memory and stay on the disk.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.Evicted) }},
 		{name: "offline_unloaded_total", help: "Users that left memory and stay on the disk.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.Unloaded) }},
+		{name: "crowded_total", help: "Messages rejected because their sender has too large a part of a mailbox that fills up; also in trunkline_rejections_total.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.Crowded) }},
 		{name: "expired_total", help: "Messages dropped because they waited for longer than --retention.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.Expired) }},
 		{name: "expired_notices_total", help: "Receipts and rejections dropped because they waited for longer than --retention.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.ExpiredNotices) }},
 		{name: "parked_users", help: "Users that are being read.", kind: gauge, get: func(l *loopCounters) float64 { return float64(l.shard.ParkedUsers) }},
