@@ -218,11 +218,17 @@ func (m *mailbox) onlineMessage(now int64, ev *mailboxEvent, w *world, out *effe
 		m.uplink(now, ev, w, out)
 	case msgAck:
 		seq := ev.message.first
-		if seq > m.sent && (w.cfg.Disk == nil || seq>>seqCounterBits >= uint64(w.cfg.OwnerEpoch)) {
+		switch {
+		case seq > m.sent && w.cfg.Disk == nil:
 			w.stats.Unexpected++ // the session lets no such ACK through
 			return
+		case seq > m.lastEver(w):
+			k := m.toSession(out, msgKick)
+			k.code, k.first = uint8(codec.CodeAckInvalid), m.sent
+			return
 		}
-		// Above what was pushed lies what an earlier connection was pushed, before a crash: the client has kept it since its HELLO.
+		// Above what was pushed lies what an earlier connection was pushed, and this one will be when the disk was read, or a crash has taken: the
+		// client has kept it since its HELLO.
 		m.acknowledge(now, min(seq, max(m.sent, w.present(m))), w, out)
 		m.push(w, out)
 	case msgPing:
