@@ -427,6 +427,7 @@ func (m *mailbox) becomeOffline(msg *message, w *world, out *effects) {
 	early := m.state == mailboxEarly
 	m.state = mailboxOffline
 	m.conn, m.loop = 0, 0
+	m.sent, m.window, m.windowBytes = m.last, 0, 0 // no receipt joins what a client may have
 	m.flags &^= flagRefused | flagPinged | flagBehind
 	if early {
 		return // nobody knew

@@ -34,8 +34,8 @@ func (m *mailbox) takeReceipt(msg *message, w *world, out *effects) {
 // coalesce lets the newest entry grow when it is a receipt of the same stream that this one goes on, and the client has not
 // seen it yet.
 func (m *mailbox) coalesce(msg *message, w *world, out *effects) bool {
-	if m.notices == 0 || m.sent == m.last {
-		return false // the newest entry is gone or with the client
+	if m.notices == 0 || m.sent == m.last || m.attached() {
+		return false // the newest entry is gone, or some connection was shown it, or may have been
 	}
 	e, ok := w.cfg.Queue.Last(m.user, m.device)
 	if !ok || e.Seq != m.last || e.Kind != store.EntryKind(msg.code) || e.Peer != msg.peer ||

@@ -103,6 +103,7 @@ func (s *Shard) giveUp(m *mailbox) {
 		if s.current.conn == m.conn {
 			n := *m
 			n.state, n.conn, n.loop = mailboxOffline, 0, 0
+			n.sent, n.window, n.windowBytes = n.last, 0, 0
 			s.out.reset()
 			s.commitMailbox(s.mailboxEv.index, m, &n)
 		}
@@ -161,7 +162,7 @@ func (m *mailbox) count(e *store.Entry, payloadBytes int) {
 	if e.Kind == entryRejected {
 		m.rejections++
 	}
-	if e.Seq <= m.sent {
+	if m.attached() && e.Seq <= m.sent {
 		m.window++
 		m.windowBytes += windowCost(payloadBytes)
 	}

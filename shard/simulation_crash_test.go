@@ -18,7 +18,7 @@ type power struct {
 	roomy   bool // no mailbox is ever full: then nothing may be shown late, or shown and rejected
 	every   int  // one turn in so many is the last one of a process
 	perhaps int  // one of these in so many is a clean stop
-	untold  bool // a crash found somebody waiting for a load: what was parked for him is gone, second ticks included
+	untold  bool // a crash found somebody waiting for a load, or just come: what was parked for him is gone, second ticks included
 	sum     shard.Stats
 }
 
@@ -44,8 +44,9 @@ func (p *power) act(s *simulation) {
 	if s.chance(p.perhaps) {
 		err = s.w.Stop()
 	} else {
-		p.untold = p.untold || s.w.Stats().ParkedUsers > 0
+		st, before := s.w.Stats(), s.w.Disk.LostTicks
 		err = s.w.Crash()
+		p.untold = p.untold || st.ParkedUsers > 0 || st.Parked > 0 && s.w.Disk.LostTicks > before
 	}
 	if err != nil {
 		for _, l := range s.w.Loops {

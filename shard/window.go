@@ -188,7 +188,7 @@ func (a *ackScan) entry(e *store.Entry, payload []byte) bool {
 	if e.Seq > a.upTo {
 		return false
 	}
-	if e.Seq <= m.sent {
+	if m.attached() && e.Seq <= m.sent {
 		m.window--
 		m.windowBytes -= windowCost(len(payload))
 	}

@@ -14,13 +14,14 @@ import (
 // A turn that a loop hands over is behind all that were handed over before. After a crash the journal has those that were durable and
 // by chance more of them, whole and in order; the mailboxes are as they were at the last flush.
 type Disk struct {
-	Owner   uint32
-	Crashes int
-	Stops   int  // clean ones
-	Again   int  // second ticks told again
-	Lost    int  // records that a crash took
-	Stopped bool // nothing becomes durable: there is trouble
-	Calm    bool // everything goes well and at once
+	Owner     uint32
+	Crashes   int
+	Stops     int  // clean ones
+	Again     int  // second ticks told again
+	Lost      int  // records that a crash took
+	LostTicks int  // of them second ticks
+	Stopped   bool // nothing becomes durable: there is trouble
+	Calm      bool // everything goes well and at once
 
 	w       *World
 	desks   []*Desk
@@ -278,6 +279,9 @@ func (d *Disk) crash() error {
 			b = b[n:]
 			if i >= kept {
 				d.Lost++
+				if rec.Kind == store.RecordAppend && rec.Entry.Kind == store.KindDelivered {
+					d.LostTicks++
+				}
 			} else if err := r.Apply(&rec); err != nil {
 				return err
 			}
