@@ -117,3 +117,14 @@ func (s *Shard) CheckParked() error {
 	}
 	return nil
 }
+
+// WaitingEntries counts what waits for the devices in memory, wherever the entries are.
+func (s *Shard) WaitingEntries() (n int) {
+	for i, seen := uint32(1), 0; seen < s.mailboxes.Len(); i++ {
+		if s.mailboxes.Live(i) {
+			seen++
+			n += int(s.mailboxes.At(i).entries + s.mailboxes.At(i).notices)
+		}
+	}
+	return n
+}

@@ -251,7 +251,11 @@ func (s *simulation) comeToRest() {
 		s.look()
 		if idle {
 			s.w.Run()
-			if s.w.Stats().QueueEntries == 0 {
+			waiting := 0
+			for _, l := range s.w.Loops {
+				waiting += l.Shard.WaitingEntries()
+			}
+			if waiting == 0 {
 				return
 			}
 		}
