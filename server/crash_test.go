@@ -96,7 +96,7 @@ func TestADiskThatLiesIsFoundOut(t *testing.T) {
 	}
 	o.crew.ask(func(j *judge) {
 		t.Logf("found: %s; %s", o.failed, j.summary(o.kills))
-		if j.tally[wasLost] == 0 {
+		if j.tally[wasLost] == 0 && o.failed == "" { // a server may see it first, and refuse to start: on an honest disk that fails the run, too
 			t.Errorf("SEED=%d: ticked messages were lost and nobody noticed: %s", o.seed, j.report())
 		}
 	})
