@@ -24,7 +24,10 @@ func (s *Server) drain(ended <-chan error) error {
 		err = errors.Join(err, s.reactor.Post(loop, msg))
 	}
 	s.waitWhile(ended, time.Duration(s.cfg.DrainTimeout), func() bool { return s.connections() > 0 })
-	s.waitWhile(ended, ParkedTimeout, func() bool { return s.parked() > 0 })
+	if s.durable.keeper != nil {
+		left := time.Now().Add(StatsAge) // what was told before may be of a time when somebody was there
+		s.waitWhile(ended, ParkedTimeout, func() bool { return s.parkedSince(left) })
+	}
 	left := s.connections()
 	ctx, cancel := context.WithTimeout(context.Background(), FlushTimeout)
 	defer cancel()
@@ -37,9 +40,10 @@ func (s *Server) drain(ended <-chan error) error {
 	return err
 }
 
-// parked is for how many users something waits until the disk has been asked: that has to be taken by loops that run.
-func (s *Server) parked() int64 {
-	return s.gather.gather().sum(func(l *loopCounters) int64 { return l.shard.ParkedUsers })
+// parkedSince says whether something waits for a user until the disk has been asked, or nobody knows since then: that has to be taken by loops that run.
+func (s *Server) parkedSince(t time.Time) bool {
+	snap := s.gather.gather()
+	return snap.at.Before(t) || snap.sum(func(l *loopCounters) int64 { return l.shard.ParkedUsers }) > 0
 }
 
 // waitWhile returns when that is no longer so, when the time has passed, or when the loops have ended.
