@@ -45,8 +45,9 @@ func (o *ordeal) illness(spec string) {
 	}
 	o.sendAll(writer, stuck.user, before)
 	o.until("all is ticked", func(j *judge) bool { return j.ticked[writer.user] == before })
-	shown := o.shownTo(stuck)
-	if shown == before {
+	// A first login is not let in while nothing can be kept.
+	waitFor(o.t, func() bool { return o.shownTo(stuck) > 0 }, func() string { return "the stuck one is not logged in" })
+	if shown := o.shownTo(stuck); shown == before {
 		o.t.Fatalf("%d entries fit a window: nothing waits", shown)
 	}
 
@@ -98,6 +99,7 @@ func TestAnOfflineStoreThatFailsForAWhileHoldsNobodyUp(t *testing.T) {
 				return
 			}
 			o.sendAll(writer, stuck.user, 150)
+			waitFor(t, func() bool { return o.shownTo(stuck) > 0 }, func() string { return "the stuck one is not logged in" })
 			o.must(o.victim.faults(spec))
 			o.note("the disk fails: %s", spec)
 			for range 20 {
