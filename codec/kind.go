@@ -55,7 +55,13 @@ const (
 	CodeTooMany         ErrorCode = 10 // a per-session table (subscriptions) is full
 	CodeInternal        ErrorCode = 11 // rejection: the server failed on this stanza
 	CodeNotForGroups    ErrorCode = 12
-	CodeInvalidReceiver ErrorCode = 13 // rejection: the id can't name a user
+	CodeInvalidReceiver ErrorCode = 13 // rejection: the id can't name a user or a group
+	CodeEpochStale      ErrorCode = 14 // rejection: the group has changed since; a notice with the present one comes before
+	CodeDevicesStale    ErrorCode = 15 // rejection: the receiver's list of devices has changed since; a notice with the present one comes before
+	CodeRefused         ErrorCode = 16 // rejection, or the answer to a request: a rule of the operator or of the other user is against it
+	CodeNotAllowed      ErrorCode = 17 // the answer to a request: it takes an admin, or the primary device
+	CodeInvalid         ErrorCode = 18 // the answer to a request: a field is missing, above its limit or damaged
+	CodeNotFound        ErrorCode = 19 // the answer to a request: there is no such thing
 )
 
 // Codes from 64 close the connection. From 64 to 95 the client should not come back by itself.
@@ -70,6 +76,7 @@ const (
 	CodeAckInvalid      ErrorCode = 71 // an ACK above what was delivered
 	CodeNotRegistered   ErrorCode = 72 // the device is not known, or has another key: a token registers it
 	CodeTokenRefused    ErrorCode = 73 // the registration token is forged, expired, used, or for somebody else
+	CodeDeviceRemoved   ErrorCode = 74 // the device was removed from its account, or the account was deleted
 
 	// From 96: come back after retry-after, or with backoff.
 	CodeDraining     ErrorCode = 96 // GOAWAY: the server is going down
@@ -118,6 +125,12 @@ var codeNames = [...]string{
 	CodeInternal:        "internal",
 	CodeNotForGroups:    "not_for_groups",
 	CodeInvalidReceiver: "invalid_receiver",
+	CodeEpochStale:      "epoch_stale",
+	CodeDevicesStale:    "devices_stale",
+	CodeRefused:         "refused",
+	CodeNotAllowed:      "not_allowed",
+	CodeInvalid:         "invalid",
+	CodeNotFound:        "not_found",
 	CodeMalformed:       "malformed",
 	CodeCseqGap:         "cseq_gap",
 	CodeUnexpected:      "unexpected",
@@ -128,6 +141,7 @@ var codeNames = [...]string{
 	CodeAckInvalid:      "ack_invalid",
 	CodeNotRegistered:   "not_registered",
 	CodeTokenRefused:    "token_refused",
+	CodeDeviceRemoved:   "device_removed",
 	CodeDraining:        "draining",
 	CodeLoginTimeout:    "login_timeout",
 	CodeIdle:            "idle",

@@ -34,6 +34,10 @@ const (
 	PayloadDeflateBytesMin = 128
 	// UserMax is the largest user id: 18 decimal digits. Groups have the top bit set.
 	UserMax = 999_999_999_999_999_999
-	// GroupBit marks a group id.
+	// GroupBit marks a group id. The number below it is 1 to GroupMax, so that users and groups together fit 60 bits.
 	GroupBit = 1 << 63
+	// GroupMax is the largest number of a group.
+	GroupMax = 1<<57 - 1
+	// DeviceMax is the largest device of a user; the two numbers above are the server's own.
+	DeviceMax = 253
 )

@@ -12,6 +12,14 @@ import (
 // it like the rest of the kind and never looks inside.
 const PayloadCompressed = 0x80
 
+// PayloadGroupEvent is the kind of a payload that the server has made: an iq.Event. Kinds from PayloadServerMin to PayloadServerMax are the
+// server's; a SEND with one of them is rejected with CodeUnsupported.
+const (
+	PayloadServerMin  = 0x70
+	PayloadGroupEvent = 0x70
+	PayloadServerMax  = 0x7F
+)
+
 // CompressPayload appends payload to dst, compressed when it has PayloadDeflateBytesMin bytes or more and that saves
 // bytes; compressed says which. The caller sets PayloadCompressed in the part's kind when it is.
 //

@@ -49,6 +49,14 @@ type Send struct {
 	Parts Parts
 }
 
+// The extensions of a SEND. A server that does not know them takes the message all the same.
+const (
+	// ExtEpoch, u32: with FlagGroup, the epoch of the group that the sender knows. An older one is rejected (CodeEpochStale).
+	ExtEpoch = 0x03
+	// ExtDevices, u32: the version of the receiver's list of devices that the sender knows. An older one is rejected (CodeDevicesStale).
+	ExtDevices = 0x04
+)
+
 const (
 	sendBytes = 17
 	sendFlags = FlagGroup | FlagNoStore | FlagUrgent
@@ -85,6 +93,18 @@ func ParseSend(f Frame) (v Send, err error) {
 	default:
 		return Send{}, errParts
 	}
+}
+
+// Known is what an extension of a SEND says; ok is false when it is not there. Errors: ErrExt (not four bytes).
+func (v *Send) Known(ext uint8) (version uint32, ok bool, err error) {
+	b, ok := v.Ext.Find(ext)
+	if !ok {
+		return 0, false, nil
+	}
+	if len(b) != 4 {
+		return 0, false, ErrExt
+	}
+	return binary.BigEndian.Uint32(b), true, nil
 }
 
 // AppendSend adds a SEND frame to dst: 24 bytes and the blob for one part without extensions.

@@ -35,6 +35,12 @@ type Config struct {
 	Controls        Rate  // other stanzas of one session
 	Conversations   Rate  // first messages of one device to users it has not exchanged messages with lately
 
+	GroupMembersMax  int   // 0: GroupMembersMaxDefault; at most GroupMembersLimit
+	PresenceRate     Rate  // PRESENCE and TYPING frames that this loop has written, all sessions together; above it only the last value is kept
+	PresenceWindowMs int64 // how often watchers are told of one user, at most; 0: PresenceWindowMsDefault
+	Guard            Guard // nil: every SEND goes on
+	Clerk            Clerk // who answers requests that are not of this package; nil: they are refused (CodeUnsupported)
+
 	// RetryAfter says when a client that is sent away should come back, in milliseconds. It is called on the loop and must not
 	// block. nil: a spread by user over DrainPlan.SpreadMs.
 	RetryAfter func(user uint64) uint32

@@ -1,6 +1,9 @@
 package shard
 
-import "trunkline/store"
+import (
+	"trunkline/codec"
+	"trunkline/store"
+)
 
 // Conn names a connection of this loop. Its low 32 bits are a dense slot index; zero is none. (netpoll.ConnID's shape.)
 // No two connections of the process have the same Conn at the same time.
@@ -42,4 +45,11 @@ type Queue interface {
 	Drop(user uint64, device uint8, upTo uint64, f func(e *store.Entry, payloadBytes int)) (dropped int)
 	Last(user uint64, device uint8) (e store.Entry, ok bool)
 	Stats() store.Stats
+}
+
+// Clerk answers requests about users (iq.OpProfileGet and up), away from the loop.
+type Clerk interface {
+	// Ask takes a request of a logged-in session. frame is valid until it returns; the answer comes with Shard.Answer. false: too many wait,
+	// the client is to come again.
+	Ask(conn Conn, user uint64, device uint8, frame codec.Frame) bool
 }

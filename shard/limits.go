@@ -141,6 +141,21 @@ const (
 	subscriptionsMax = 16 << 20
 )
 
+// Groups.
+const (
+	// GroupMembersMaxDefault members in a group, 40 bytes each in memory. Over it: an add is answered with CodeTooMany for who did not fit.
+	GroupMembersMaxDefault = 1_024
+	// GroupMembersLimit is the most that GroupMembersMax can be set to.
+	GroupMembersLimit = 16_384
+	// groupTicksMax messages of a group are remembered until everybody has read them, 40 bytes each. Over it the oldest is forgotten: its sender
+	// is not told of the rest; who has it can still be asked.
+	groupTicksMax = 1_024
+	// groupOpsMax changes of a group may wait for their turn. Over it: CodeRateLimited.
+	groupOpsMax = 64
+	// userGroupsMax groups may a user be in. Over it: CodeTooMany.
+	userGroupsMax = 1_024
+)
+
 // Between loops.
 const (
 	// LoopsMax is how many loops a process may have: a loop's number is one byte in the records.

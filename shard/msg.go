@@ -36,6 +36,17 @@ const (
 	msgPonged                          // mailbox to session: what the window lets out is on its way before this
 	msgHold                            // mailbox to session: not before Confirm, and nothing has changed
 	msgConfirm                         // session to mailbox: the client that was attached early is no replay
+	msgActive                          // session to mailbox: STATE, somebody is looking or not
+	msgFrames                          // anybody to session: frames for the client
+	msgTell                            // anybody to mailbox: frames for the client, if it is there
+	msgFan                             // group to users: a message for members of that loop
+	msgFanned                          // users to group: all of them have it
+	msgMark                            // mailbox to group: a member has, or has read, everything up to a gseq
+	msgAsk                             // session to group: a request of a client
+	msgInvite                          // group to user: may you be added?
+	msgInvited                         // user to group: yes, or why not
+	msgPart                            // group to user: you are in the group no longer
+	msgParted                          // user to group: leave me out, my account is gone
 	msgKindEnd
 )
 
@@ -75,6 +86,17 @@ const messageBytes = 66
 //	ponged    session                                                                              conn
 //	hold      session                                                                              conn
 //	confirm   mailbox                                                                              conn
+//	active    mailbox                                                                   1: active  conn
+//	frames    session                                                                              conn, payload: whole frames
+//	tell      mailbox                                                                              payload: whole frames
+//	fan       users    group (as user)         gseq                 id     now                     flags, peer*: sender, payload: see group_fan.go
+//	fanned    group                            gseq                 fan
+//	mark      group    member                  gseq                 cseq   now          kind
+//	ask       group    who asks                                            now                     conn, payload: the NODE frame
+//	invite    user     group                   who adds                    now                     seq: the op
+//	invited   group    user                                         op                  error
+//	part      user     group
+//	parted    group    user                                                now
 //
 // hint is the addressed mailbox's index, so that the table of users need not be asked; in a route or receipt it is that of
 // the peer, which the answer takes back. A receipt with seq 0 wants no answer. from is the loop that a message came
@@ -160,7 +182,13 @@ func parseMessage(m *message, b []byte) error {
 
 func (k messageKind) hasParts() bool { return k == msgSend || k == msgRoute }
 
-func (k messageKind) hasPayload() bool { return k == msgPush || k.hasParts() }
+func (k messageKind) hasPayload() bool {
+	switch k {
+	case msgPush, msgFrames, msgTell, msgFan, msgAsk:
+		return true
+	}
+	return k.hasParts()
+}
 
 // countParts walks an encoded part list; -1 when it does not end with a part.
 func countParts(list codec.Parts) int {

@@ -73,6 +73,7 @@ func New(cfg Config, host Host) *Shard {
 	s.subs = slab.NewSlab[subscription](subscriptionsMax)
 	s.watches = slab.NewSlab[watch](watchesMax)
 	s.watched = make(map[uint64]uint32)
+	s.states = make(map[uint64]*userState)
 	s.helds = slab.NewSlab[held](heldMax)
 	s.ledgers = slab.NewSlab[ledger](2 * s.cfg.UsersMax)
 	s.parked = make(map[uint64]*parking)
@@ -242,11 +243,11 @@ func (s *Shard) take(now int64) {
 func (s *Shard) give(now int64) {
 	m := &s.current
 	switch m.kind {
-	case msgAttached, msgRefused, msgPush, msgTicked, msgSoft, msgKick, msgPresence, msgTypingIs, msgPonged, msgHold:
+	case msgAttached, msgRefused, msgPush, msgTicked, msgSoft, msgKick, msgPresence, msgTypingIs, msgPonged, msgHold, msgFrames:
 		s.takeForSession(now)
 	case msgAttach:
 		s.takeAttach(now)
-	case msgDetach, msgSend, msgRead, msgAck, msgStored, msgRejected, msgReceipt, msgPing, msgConfirm:
+	case msgDetach, msgSend, msgRead, msgAck, msgStored, msgRejected, msgReceipt, msgPing, msgConfirm, msgActive, msgTell:
 		s.takeForMailbox(now)
 	case msgRoute:
 		s.takeRoute(now)

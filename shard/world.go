@@ -29,6 +29,7 @@ type world struct {
 	watches   *slab.Slab[watch]
 	watched   map[uint64]uint32 // the first watch of a user, registered or not
 	helds     *slab.Slab[held]
+	states    map[uint64]*userState
 	ledgers   *slab.Slab[ledger]
 
 	pushing pushScan

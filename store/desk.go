@@ -195,6 +195,7 @@ const (
 	NewsEntries                     // User, Device, After, UpTo: all entries in that range are in the piece. Or Failed
 	NewsTrouble                     // Stopped: nothing can be made durable for now
 	NewsExpired                     // User has a mailbox with something older than ExpireBefore: load it
+	NewsPending                     // User has something in DevicePending from before the start: load it
 )
 
 // News is what a Keeper tells a loop.

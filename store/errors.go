@@ -109,3 +109,15 @@ func (e *DamageError) Error() string {
 
 // Unwrap implements errors.
 func (e *DamageError) Unwrap() error { return e.Err }
+
+// Errors of People.
+var (
+	// ErrNoProfile: the user has said nothing of itself.
+	ErrNoProfile = errors.New("store: no such profile")
+	// ErrSettingsChanged: the settings are not of the version that the change was made of. Read again.
+	ErrSettingsChanged = errors.New("store: the settings have changed since they were read")
+	// ErrTooMany: a list above its limit.
+	ErrTooMany = errors.New("store: too many users in a list")
+	// ErrAccountsAway: the accounts can't be reached just now. Nothing has changed; come again.
+	ErrAccountsAway = errors.New("store: the accounts can't be reached")
+)

@@ -8,6 +8,15 @@ import (
 const (
 	KindMessage  EntryKind = 0x10
 	KindRejected EntryKind = 0x04
+	// KindState is a piece of a state that the shard keeps in a mailbox of its own; it is counted as a notice and never expires.
+	KindState EntryKind = 0x20
+)
+
+// Mailboxes that no client reads. What waits in DevicePending must be gone on with after a start: the keeper tells the loop of such users
+// (NewsPending). DeviceState holds a user's or group's state.
+const (
+	DevicePending = 254
+	DeviceState   = 255
 )
 
 // Counts say what waits in one mailbox.
@@ -63,6 +72,9 @@ type Head struct {
 	Last       uint64
 	Acked      uint64
 	Counts     // not in a record of the journal: Replica counts
+	// Gone, in WriteBack only: the mailbox leaves the disk, head and entries. Its entries were dropped before, and nobody notes anything of it any
+	// more but who begins it anew.
+	Gone bool
 }
 
 // RecordKind says what a Record changes.
@@ -83,6 +95,7 @@ type Record struct {
 	Kind    RecordKind
 	Entry   Entry  // append, replace; of drop only the key
 	Payload []byte // append
+	Same    bool   // append: the payload is that of the append that was noted before it, and is written once
 	Head    Head   // mark, head
 }
 
