@@ -20,72 +20,124 @@ type Answer struct {
 	Devices      DeviceList
 }
 
-// GroupInfo is a group as a member sees it.
-type GroupInfo struct {
-	Group      uint64
-	Epoch      uint32 // rises with each change of the group
-	Seq        uint64 // the newest gseq
-	Creator    uint64
-	CreatedSec uint32
-	Subject    string
-	Count      int      // of members
-	Invite     []byte   // for admins; empty: there is none
-	Members    []Member // a page; without marks
+// AppendAnswer adds an answer as a NODE frame, compressed where that saves bytes: with a Code that, RetryAfterMs and Text, else all the
+// parts that are not empty. Errors: ErrForm, the codec's; dst is then returned unchanged.
+func AppendAnswer(dst []byte, a *Answer) ([]byte, error) {
+	if !a.valid() {
+		return dst, ErrForm
+	}
+	b := codec.NewBuilder(dst)
+	if a.Code != codec.CodeNone {
+		a.writeError(&b)
+	} else {
+		a.writeResult(&b)
+	}
+	return frame(&b, len(dst), a.Ref, true)
 }
 
-// Role is what a member may do.
-type Role uint8
-
-// The roles.
-const (
-	RoleMember Role = iota
-	RoleAdmin
-	roleEnd
-)
-
-// Member is one member of a group.
-type Member struct {
-	User      uint64
-	Role      Role
-	Delivered uint64 // OpGroupReceipts: the newest gseq that one of its devices has
-	Read      uint64 // and that it has read
+func (a *Answer) writeError(b *codec.Builder) {
+	b.Open("error")
+	a.writeOp(b)
+	b.AttrUint("code", uint64(a.Code))
+	attrUint(b, "retry-after", uint64(a.RetryAfterMs))
+	attrText(b, "text", a.Text)
+	b.Close()
 }
 
-// Outcome says why somebody that a request named did not become what was asked for.
-type Outcome struct {
-	User uint64
-	Code codec.ErrorCode // CodeRefused: it wants not to be added by this user; CodeNoSuchUser; CodeTooMany; CodeNotMember; ...
+// writeOp says what the answer is to; a request that nobody could read has no operation.
+func (a *Answer) writeOp(b *codec.Builder) {
+	if a.Op.known() {
+		b.Attr("query", opForms[a.Op].root)
+		b.Attr("type", opForms[a.Op].kind)
+	}
 }
 
-// Notice is what a server says unasked (ref 0). A client that does not know one passes it over.
-type Notice struct {
-	Devices DeviceList // User not 0: this is the present list of that user; a SEND named an older one
-	Group   GroupInfo  // Group not 0: the present group; a SEND named an older epoch. The first page of members; More as in Answer
-	More    uint64
+func (a *Answer) writeResult(b *codec.Builder) {
+	b.Open("result")
+	a.writeOp(b)
+	attrUint(b, "next", a.More)
+	if a.Group.Group != 0 {
+		a.Group.writePart(b)
+	}
+	writeOutcomes(b, a.Outcomes)
+	writeIDsPart(b, "group-list", a.Groups)
+	writeIDsPart(b, "user", a.Users)
+	writeMarks(b, a.Members)
+	if a.Profile.User != 0 {
+		a.Profile.writePart(b)
+	}
+	if a.Op == OpPrivacyGet || a.Privacy != (Privacy{}) {
+		a.Privacy.writePart(b)
+	}
+	if a.Devices.User != 0 {
+		a.Devices.writePart(b)
+	}
+	b.Close()
 }
 
-// Event is what happened in a group: the payload of a DELIVER whose kind is codec.PayloadGroupEvent, made by the server. From is who did it.
-type Event struct {
-	Op    Op // OpGroupCreate, Add, Remove, Promote, Demote, Leave, Subject, Invite (changed; the code is not told), Join
-	Epoch uint32
-	Users []uint64 // whom it is about
-	Text  string   // the subject
+func (a *Answer) readError(root codec.Value) (ok bool) {
+	at := attributes{node: root}
+	a.Code = codec.ErrorCode(at.number("code", codesEnd-1))
+	a.RetryAfterMs = uint32(at.number("retry-after", 1<<32-1))
+	a.Text = at.text("text", codec.TextBytesMax)
+	return !at.bad && a.Code != codec.CodeNone
 }
 
-// AppendAnswer adds an answer as a NODE frame, compressed where that saves bytes. Errors: ErrForm, the codec's.
-func AppendAnswer(dst []byte, a *Answer) ([]byte, error) { return dst, ErrForm }
-
-// AppendNotice adds a notice as a NODE frame. Errors: ErrForm, the codec's.
-func AppendNotice(dst []byte, n *Notice) ([]byte, error) { return dst, ErrForm }
-
-// ParseReply reads a NODE frame that a server sent: an answer (notice false), or a notice. Slices are new.
-// Errors: ErrUnknown (passed over by clients), ErrForm, the codec's.
-func ParseReply(tape *codec.Tape, f codec.Frame, a *Answer, n *Notice) (notice bool, err error) {
-	return false, ErrUnknown
+func (a *Answer) readResult(root codec.Value) (ok bool) {
+	at := attributes{node: root}
+	a.More = at.number("next", ^uint64(0))
+	a.Outcomes = readOutcomes(&at, root)
+	a.Groups = at.ids(nil, child(root, "group-list"), PageMax, validGroup)
+	a.Users = at.ids(nil, child(root, "user"), PageMax, validUser)
+	a.Members = readMarks(&at, root)
+	ok = !at.bad
+	if part := child(root, "group"); part.Kind() != codec.ValueNone {
+		ok = a.Group.readPart(part) && ok
+	}
+	if part := child(root, "profile"); part.Kind() != codec.ValueNone {
+		ok = a.Profile.readPart(part) && ok
+	}
+	if part := child(root, "privacy"); part.Kind() != codec.ValueNone {
+		ok = a.Privacy.readPart(part) && ok
+	}
+	if part := child(root, "devices"); part.Kind() != codec.ValueNone {
+		ok = a.Devices.readPart(part) && ok
+	}
+	return ok
 }
 
-// AppendEvent adds an event's bytes: a bare node. Errors: ErrForm.
-func AppendEvent(dst []byte, e *Event) ([]byte, error) { return dst, ErrForm }
+// codesEnd is above all codes that keep a connection, which are those that an answer can have.
+const codesEnd = 64
 
-// ParseEvent reads them. Slices are new. Errors: ErrUnknown, ErrForm, the codec's.
-func ParseEvent(tape *codec.Tape, payload []byte, e *Event) error { return ErrUnknown }
+// valid says whether the parts that count can be said.
+func (a *Answer) valid() bool {
+	if a.Code != codec.CodeNone {
+		return a.Ref != 0 && a.Code < codesEnd && a.Op < opEnd && validText(a.Text, codec.TextBytesMax)
+	}
+	return a.Ref != 0 && a.Op.known() && a.Privacy.valid() &&
+		(a.Group.Group == 0 || a.Group.valid()) &&
+		(a.Profile.User == 0 || validUser(a.Profile.User) && a.Profile.valid()) &&
+		(a.Devices.User == 0 || a.Devices.valid()) &&
+		validOutcomes(a.Outcomes) && validMembers(a.Members) &&
+		validIDs(a.Groups, validGroup) && validIDs(a.Users, validUser)
+}
+
+// validIDs says whether a page may hold these.
+func validIDs(ids []uint64, valid func(uint64) bool) bool {
+	for _, id := range ids {
+		if !valid(id) {
+			return false
+		}
+	}
+	return len(ids) <= PageMax
+}
+
+// writeIDsPart adds a node with ids; nothing when there are none.
+func writeIDsPart(b *codec.Builder, name string, ids []uint64) {
+	if len(ids) == 0 {
+		return
+	}
+	b.Open(name)
+	writeIDs(b, ids)
+	b.Close()
+}
