@@ -82,10 +82,8 @@ func (s *Server) backup(dir string, keys bool) (c store.Copied, err error) {
 	if err := s.durable.keeper.Backup(dir); err != nil {
 		return c, err
 	}
-	if s.transport != nil {
-		if err := store.CheckpointAccounts(s.transport.accounts, filepath.Join(dir, accountsFolder)); err != nil {
-			return c, err
-		}
+	if err := store.CheckpointAccounts(s.accounts, filepath.Join(dir, accountsFolder)); err != nil {
+		return c, err
 	}
 	d := store.Directory{Path: s.cfg.Data, Keys: s.cfg.KeysDir()}
 	return d.EndBackup(dir, keys)

@@ -197,7 +197,7 @@ func (r *registrar) codeOf(a *loginAsk, err error) codec.ErrorCode {
 		return codec.CodeNone
 	case errors.Is(err, ErrNotRegistered):
 		return codec.CodeNotRegistered
-	case errors.Is(err, ErrTokenRefused):
+	case errors.Is(err, ErrTokenRefused), errors.Is(err, store.ErrTokenUsed):
 		return codec.CodeTokenRefused
 	case errors.Is(err, errGenerationStale):
 		return codec.CodeGenerationStale

@@ -11,6 +11,7 @@ import (
 
 	"trunkline/netpoll"
 	"trunkline/shard"
+	"trunkline/store"
 	"trunkline/tuning"
 )
 
@@ -22,7 +23,9 @@ type Server struct {
 	durable *durable
 	started time.Time
 
-	transport *transport // nil: plain
+	accounts  store.Accounts
+	people    store.People // kept with the accounts
+	transport *transport   // nil: plain
 	reactor   *netpoll.Reactor
 	listener  *netpoll.Listener
 	proxy     *netpoll.Listener // for load balancers; nil: none
@@ -260,7 +263,7 @@ func (s *Server) Run(ctx context.Context) error {
 	stop()
 	err = errors.Join(err, s.closeAdmin())
 	helpers.Wait()
-	return errors.Join(err, s.closeDurable(asked && s.reactor.Wait() == nil), s.transport.close(), s.data.Close())
+	return errors.Join(err, s.closeDurable(asked && s.reactor.Wait() == nil), s.closeTransport(), s.data.Close())
 }
 
 // closeAdmin ends serving operators.
@@ -292,5 +295,5 @@ func (s *Server) release() error {
 		defer cancel()
 		errs = append(errs, s.reactor.Shutdown(ctx))
 	}
-	return errors.Join(append(errs, s.closeDurable(true), s.transport.close(), s.data.Close())...)
+	return errors.Join(append(errs, s.closeDurable(true), s.closeTransport(), s.data.Close())...)
 }

@@ -8,10 +8,9 @@ import (
 	"trunkline/store"
 )
 
-// transport is what the encrypted transport needs beside the loops: keys, accounts, and who looks devices up in them.
+// transport is what the encrypted transport needs beside the loops: keys, and who looks devices up in the accounts.
 type transport struct {
 	keys      *Keyring
-	accounts  store.Accounts
 	registrar *registrar
 	rotation  time.Duration
 }
@@ -19,10 +18,10 @@ type transport struct {
 // accountsFolder is where accounts live below the data directory.
 const accountsFolder = "accounts"
 
-// openTransport opens keys and accounts. With the plain transport there are none of either.
+// openTransport opens keys and accounts. With the plain transport there are no keys, and of the accounts nothing but the people is used.
 func (s *Server) openTransport() error {
 	if s.cfg.Transport != TransportNoise {
-		return nil
+		return s.openAccounts()
 	}
 	keys, err := openKeyring(s.cfg.KeysDir())
 	if err != nil {
@@ -31,11 +30,10 @@ func (s *Server) openTransport() error {
 	if err := keys.Check(time.Now()); err != nil {
 		return err
 	}
-	accounts, err := s.openAccounts()
-	if err != nil {
+	if err := s.openAccounts(); err != nil {
 		return err
 	}
-	t := &transport{keys: keys, accounts: accounts, rotation: time.Duration(s.cfg.TicketRotation)}
+	t := &transport{keys: keys, rotation: time.Duration(s.cfg.TicketRotation)}
 	s.transport = t
 	if _, err := keys.RotateTickets(time.Now(), t.rotation); err != nil {
 		return err
@@ -45,7 +43,7 @@ func (s *Server) openTransport() error {
 		verifier = NewVerifier(s.cfg.Registration, keys.Operator())
 	}
 	t.registrar, err = newRegistrar(registrarConfig{
-		accounts: accounts, verifier: verifier, post: s.postLogin, now: s.nowMs, ticketLife: 2 * t.rotation, log: s.cfg.Logger,
+		accounts: s.accounts, verifier: verifier, post: s.postLogin, now: s.nowMs, ticketLife: 2 * t.rotation, log: s.cfg.Logger,
 	})
 	return err
 }
@@ -57,11 +55,27 @@ func openKeyring(dir string) (*Keyring, error) {
 	return OpenOrInitKeys(dir)
 }
 
-func (s *Server) openAccounts() (store.Accounts, error) {
+// openAccounts opens the accounts, and the people that are kept with them.
+func (s *Server) openAccounts() (err error) {
 	if s.cfg.Data == "" {
-		return store.OpenMemoryAccounts()
+		s.accounts, err = store.OpenMemoryAccounts()
+	} else {
+		s.accounts, err = store.OpenAccounts(filepath.Join(s.cfg.Data, accountsFolder), s.cfg.Logger)
 	}
-	return store.OpenAccounts(filepath.Join(s.cfg.Data, accountsFolder), s.cfg.Logger)
+	if err != nil {
+		s.accounts = nil
+		return err
+	}
+	s.people, err = store.PeopleOf(s.accounts)
+	return err
+}
+
+// closeAccounts closes them behind everybody who uses them.
+func (s *Server) closeAccounts() error {
+	if s.accounts == nil {
+		return nil
+	}
+	return s.accounts.Close()
 }
 
 // nowMs is the wall clock in unix milliseconds, for what lives longer than a process.
@@ -113,13 +127,15 @@ func (t *transport) rotateTickets(s *Server) {
 	}
 }
 
-// close ends the registrar and closes the accounts. The loops have ended, or were never started.
-func (t *transport) close() error {
-	if t == nil {
-		return nil
-	}
-	if t.registrar != nil {
+// close ends the registrar. The loops have ended, or were never started.
+func (t *transport) close() {
+	if t != nil && t.registrar != nil {
 		t.registrar.close()
 	}
-	return t.accounts.Close()
+}
+
+// closeTransport ends the registrar, and then closes the accounts that it uses.
+func (s *Server) closeTransport() error {
+	s.transport.close()
+	return s.closeAccounts()
 }

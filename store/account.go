@@ -49,11 +49,27 @@ type Revocation struct {
 type AccountChange struct {
 	NowSec uint64      // unix seconds: what expired before is purged now and then
 	Device *Device     // takes the place of what is kept of that device; the user's record follows
-	Used   *TokenUse   // takes the place of the same token's
+	Used   *TokenUse   // of a token that was not used before, or by the same device and key
 	Revoke *Revocation // takes the place of the same device's
 	// InvalidBefore, when it is not 0, drops every revocation (before Revoke is written): the caller refuses all tickets issued
 	// before this second instead. It never goes back.
 	InvalidBefore uint64
+}
+
+// Check says whether a change may be made, whatever is kept now. Errors: ErrUser, ErrGeneration.
+func (c *AccountChange) Check() error {
+	switch {
+	case c.Device != nil && c.Device.User > UserMax, c.Used != nil && c.Used.User > UserMax, c.Revoke != nil && c.Revoke.User > UserMax:
+		return ErrUser
+	case c.Device != nil && c.Device.Gen == 0:
+		return ErrGeneration
+	}
+	return nil
+}
+
+// SameUse says that both uses register the same key for the same device with the same token: one of them is a repetition.
+func (t *TokenUse) SameUse(o *TokenUse) bool {
+	return t.User == o.User && t.ID == o.ID && t.Device == o.Device && t.Static == o.Static
 }
 
 // Revocations is what stands against resume tickets, as it was when it was asked for.
@@ -65,7 +81,7 @@ type Revocations struct {
 // Accounts is the register of users and devices. Its methods may be called from any goroutine but a loop's: they wait for the
 // disk. A change is visible to readers a moment before it is durable: who answers for a user on what he read does one thing
 // after the other for that user.
-// Errors of all: ErrAccountsDamaged, ErrAccountsFailed, ErrAccountsClosed.
+// Errors of all: ErrAccountsDamaged, ErrAccountsFailed, ErrAccountsAway, ErrAccountsClosed.
 type Accounts interface {
 	// User reads a user. Errors: ErrNoUser.
 	User(user uint64) (User, error)
@@ -76,8 +92,8 @@ type Accounts interface {
 	// Revocations reads all of them: for a start.
 	Revocations() (Revocations, error)
 	// Apply makes a change durable, all of it or nothing, and returns then.
-	// Errors: ErrUser, ErrGeneration, ErrDevicesFull, ErrTokensFull, ErrRevocationsFull, ErrDiskFull; after each of them nothing has changed.
-	// ErrAccountsFailed: whether the change is kept shows at the next start.
+	// Errors: ErrUser, ErrGeneration, ErrDevicesFull, ErrTokenUsed, ErrTokensFull, ErrRevocationsFull, ErrDiskFull; after each of them nothing
+	// has changed. ErrAccountsFailed: whether the change is kept shows at the next start. ErrAccountsAway: see there.
 	Apply(change *AccountChange) error
 	// Close gives the directory back. Safe to call twice.
 	Close() error

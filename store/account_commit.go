@@ -6,19 +6,25 @@ import (
 	"github.com/cockroachdb/pebble/v2"
 )
 
-// applyRequest is one Apply on its way through the committer.
+// applyRequest is one change on its way through the committer.
 type applyRequest struct {
-	change *AccountChange
+	change *AccountChange // nil: people
+	people *peopleChange
 	err    error
 	done   chan struct{} // closed when err is set
 }
 
 // Apply implements Accounts.
 func (a *pebbleAccounts) Apply(change *AccountChange) error {
+	return a.commitOne(&applyRequest{change: change})
+}
+
+// commitOne hands a change to the committer and waits for what becomes of it.
+func (a *pebbleAccounts) commitOne(r *applyRequest) error {
 	if err := a.trouble.failure(); err != nil {
 		return a.explain("write", err)
 	}
-	r := &applyRequest{change: change, done: make(chan struct{})}
+	r.done = make(chan struct{})
 	select {
 	case a.requests <- r:
 	case <-a.quit:
@@ -74,13 +80,13 @@ func (c *committer) serve(first *applyRequest) bool {
 		c.answer(c.accounts.explain("write", ErrDiskFull))
 		return true
 	}
-	if err := c.purgeInTime(first.change.NowSec); err != nil {
+	if err := c.purgeInTime(first.nowSec()); err != nil {
 		c.answer(c.accounts.explain("purge", err))
 		return true
 	}
 	batch := c.accounts.db.NewIndexedBatch()
 	for _, r := range c.group {
-		if r.err = c.stage(batch, r.change); r.err != nil {
+		if r.err = c.stageRequest(batch, r); r.err != nil {
 			r.err = c.accounts.explain("write", r.err)
 		}
 	}
@@ -149,8 +155,26 @@ func (c *committer) answer(err error) {
 	clear(c.group)
 }
 
+// nowSec is the caller's clock; 0: it said nothing of it.
+func (r *applyRequest) nowSec() uint64 {
+	if r.change == nil {
+		return 0
+	}
+	return r.change.NowSec
+}
+
+func (c *committer) stageRequest(batch *pebble.Batch, r *applyRequest) error {
+	if r.change == nil {
+		return c.stagePeople(batch, r.people)
+	}
+	return c.stage(batch, r.change)
+}
+
 // stage puts a change into the batch, all of it or nothing. Reads see the changes before it in the batch.
 func (c *committer) stage(batch *pebble.Batch, change *AccountChange) error {
+	if err := change.Check(); err != nil {
+		return err
+	}
 	user, err := c.stageUser(batch, change)
 	if err != nil {
 		return err
@@ -177,13 +201,8 @@ func (c *committer) stage(batch *pebble.Batch, change *AccountChange) error {
 // stageUser checks the change's device and gives the user's record after it; nil: no device.
 func (c *committer) stageUser(batch *pebble.Batch, change *AccountChange) (*User, error) {
 	d := change.Device
-	switch {
-	case d == nil:
+	if d == nil {
 		return nil, nil
-	case d.User > UserMax:
-		return nil, ErrUser
-	case d.Gen == 0:
-		return nil, ErrGeneration
 	}
 	user, err := getUser(batch, d.User)
 	if errors.Is(err, ErrNoUser) {
@@ -214,10 +233,10 @@ func (c *committer) roomForToken(batch *pebble.Batch, change *AccountChange) (in
 	if u == nil {
 		return 0, nil
 	}
-	if u.User > UserMax {
-		return 0, ErrUser
-	}
-	if _, err := getTokenUse(batch, u.User, u.ID); !errors.Is(err, ErrTokenUnused) {
+	switch before, err := getTokenUse(batch, u.User, u.ID); {
+	case err == nil && !u.SameUse(&before):
+		return 0, ErrTokenUsed
+	case !errors.Is(err, ErrTokenUnused):
 		return 0, err
 	}
 	if c.tokens >= c.accounts.opts.tokensMax {
@@ -232,8 +251,6 @@ func (c *committer) roomForRevocation(batch *pebble.Batch, change *AccountChange
 	switch {
 	case r == nil:
 		return 0, nil
-	case r.User > UserMax:
-		return 0, ErrUser
 	case change.InvalidBefore != 0:
 		return 1, nil // alone
 	}

@@ -12,7 +12,9 @@ import (
 const (
 	prefixDevice     = 'd' // user u64, device u8
 	prefixMeta       = 'm' // one of the three names below
+	prefixProfile    = 'p' // user u64
 	prefixRevocation = 'r' // user u64, device u8
+	prefixSettings   = 's' // user u64
 	prefixTokenUse   = 't' // user u64, id 8
 	prefixUser       = 'u' // user u64
 
@@ -23,8 +25,10 @@ const (
 	accountsVersion = 1
 )
 
-func userKey(user uint64) []byte {
-	return binary.BigEndian.AppendUint64([]byte{prefixUser}, user)
+func userKey(user uint64) []byte { return recordKey(prefixUser, user) }
+
+func recordKey(prefix byte, user uint64) []byte {
+	return binary.BigEndian.AppendUint64([]byte{prefix}, user)
 }
 
 func userDeviceKey(prefix byte, user uint64, device uint8) []byte {
@@ -79,7 +83,8 @@ func (a *pebbleAccounts) read(f func(db *pebble.DB) error) error {
 		return ErrAccountsClosed
 	}
 	err := f(a.db)
-	if err == nil || errors.Is(err, ErrNoUser) || errors.Is(err, ErrNoDevice) || errors.Is(err, ErrTokenUnused) {
+	switch {
+	case err == nil, errors.Is(err, ErrNoUser), errors.Is(err, ErrNoDevice), errors.Is(err, ErrTokenUnused), errors.Is(err, ErrNoProfile):
 		return err
 	}
 	return a.explain("read", err)
@@ -150,7 +155,16 @@ func checkParsed[T any](_ T, err error) error { return err }
 
 // scan visits the records of a prefix in the order of their keys. k and v are valid during the visit.
 func scan(r pebble.Reader, prefix byte, visit func(k, v []byte) error) error {
-	it, err := r.NewIter(&pebble.IterOptions{LowerBound: []byte{prefix}, UpperBound: []byte{prefix + 1}})
+	return scanRange(r, []byte{prefix}, []byte{prefix + 1}, visit)
+}
+
+// scanUser visits the records of a prefix that belong to one user.
+func scanUser(r pebble.Reader, prefix byte, user uint64, visit func(k, v []byte) error) error {
+	return scanRange(r, recordKey(prefix, user), recordKey(prefix, user+1), visit)
+}
+
+func scanRange(r pebble.Reader, from, to []byte, visit func(k, v []byte) error) error {
+	it, err := r.NewIter(&pebble.IterOptions{LowerBound: from, UpperBound: to})
 	if err != nil {
 		return err
 	}

@@ -32,6 +32,8 @@ var (
 	ErrGeneration = errors.New("store: a device without a generation")
 	// ErrDevicesFull: the user has UserDevicesMax devices.
 	ErrDevicesFull = errors.New("store: the user has too many devices")
+	// ErrTokenUsed: another device, or another key, has used the registration token.
+	ErrTokenUsed = errors.New("store: the registration token was used before")
 	// ErrTokensFull: TokenUsesMax registration tokens were used and have not expired.
 	ErrTokensFull = errors.New("store: too many registration tokens are in use")
 	// ErrRevocationsFull: RevocationsMax devices have a revocation that has not expired.
@@ -50,6 +52,11 @@ var (
 	ErrAccountsLocked = errors.New("store: the accounts are in use")
 	// ErrAccountsFailed: the disk refused a write. Nothing is served any more; a new start reads what was kept.
 	ErrAccountsFailed = errors.New("store: the accounts have failed")
+	// ErrAccountsAway: where the accounts are kept can't be reached just now, or too many wait for it. Come again. Nothing has changed, unless
+	// the error is ErrOutcomeUnknown too.
+	ErrAccountsAway = errors.New("store: the accounts can't be reached")
+	// ErrOutcomeUnknown: the connection was lost while a change became durable. Whether it is kept shows when it is read again.
+	ErrOutcomeUnknown = errors.New("store: whether the change is kept is not known")
 	// ErrAccountsClosed: Close was called.
 	ErrAccountsClosed = errors.New("store: the accounts are closed")
 )
@@ -118,6 +125,6 @@ var (
 	ErrSettingsChanged = errors.New("store: the settings have changed since they were read")
 	// ErrTooMany: a list above its limit.
 	ErrTooMany = errors.New("store: too many users in a list")
-	// ErrAccountsAway: the accounts can't be reached just now. Nothing has changed; come again.
-	ErrAccountsAway = errors.New("store: the accounts can't be reached")
+	// ErrNotAscending: a list that is not ascending, or names somebody twice.
+	ErrNotAscending = errors.New("store: a list is not ascending")
 )
