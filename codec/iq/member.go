@@ -1,6 +1,10 @@
 package iq
 
-import "trunkline/codec"
+import (
+	"slices"
+
+	"trunkline/codec"
+)
 
 // Role is what a member may do.
 type Role uint8
@@ -22,43 +26,55 @@ type Member struct {
 
 // writeMembers adds a page of members without marks: all of them, then those that are admins, in the same order.
 func writeMembers(b *codec.Builder, members []Member) {
-	writeColumn(b, "members", members, func(m *Member) { b.User(m.User) })
-	admins := 0
-	for i := range members {
-		if members[i].Role == RoleAdmin {
-			admins++
-		}
-	}
-	if admins == 0 {
+	writeUsers(b, members)
+	if !slices.ContainsFunc(members, isAdmin) {
 		return
 	}
 	b.Open("admins")
 	b.OpenList()
-	for i := range members {
-		if members[i].Role == RoleAdmin {
-			b.User(members[i].User)
+	before := ^uint64(0)
+	for _, m := range members {
+		if isAdmin(m) {
+			before = writeID(b, before, m.User)
 		}
 	}
 	b.Close()
 	b.Close()
 }
 
+func isAdmin(m Member) bool { return m.Role == RoleAdmin }
+
 // writeMarks adds a page of members without roles: three lists, one place in each for each member.
 func writeMarks(b *codec.Builder, members []Member) {
-	writeColumn(b, "members", members, func(m *Member) { b.User(m.User) })
-	writeColumn(b, "delivered", members, func(m *Member) { b.Uint(m.Delivered) })
-	writeColumn(b, "read", members, func(m *Member) { b.Uint(m.Read) })
+	writeUsers(b, members)
+	writeColumn(b, "delivered", members, func(m *Member) uint64 { return m.Delivered })
+	writeColumn(b, "read", members, func(m *Member) uint64 { return m.Read })
 }
 
-// writeColumn adds a node with one value of each member; nothing when there are none.
-func writeColumn(b *codec.Builder, name string, members []Member, add func(m *Member)) {
+// writeUsers adds who the members are; nothing when there are none.
+func writeUsers(b *codec.Builder, members []Member) {
+	if len(members) == 0 {
+		return
+	}
+	b.Open("members")
+	b.OpenList()
+	before := ^uint64(0)
+	for i := range members {
+		before = writeID(b, before, members[i].User)
+	}
+	b.Close()
+	b.Close()
+}
+
+// writeColumn adds a node with one number of each member; nothing when there are none.
+func writeColumn(b *codec.Builder, name string, members []Member, of func(m *Member) uint64) {
 	if len(members) == 0 {
 		return
 	}
 	b.Open(name)
 	b.OpenList()
 	for i := range members {
-		add(&members[i])
+		b.Uint(of(&members[i]))
 	}
 	b.Close()
 	b.Close()

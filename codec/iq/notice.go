@@ -9,7 +9,7 @@ type Notice struct {
 	More    uint64
 }
 
-// AppendNotice adds a notice as a NODE frame, compressed where that saves bytes. Errors: ErrForm (also: it says nothing), the codec's;
+// AppendNotice adds a notice as a NODE frame, compressed where that is worth it. Errors: ErrForm (also: it says nothing), the codec's;
 // dst is then returned unchanged.
 func AppendNotice(dst []byte, n *Notice) ([]byte, error) {
 	if !n.valid() {
@@ -25,7 +25,7 @@ func AppendNotice(dst []byte, n *Notice) ([]byte, error) {
 		n.Group.writePart(&b)
 	}
 	b.Close()
-	return frame(&b, len(dst), 0, true)
+	return frame(&b, len(dst), 0, worthDeflate(n.Group.Members))
 }
 
 func (n *Notice) valid() bool {

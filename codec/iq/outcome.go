@@ -15,8 +15,9 @@ func writeOutcomes(b *codec.Builder, outcomes []Outcome) {
 	}
 	b.Open("rejected")
 	b.OpenList()
+	before := ^uint64(0)
 	for i := range outcomes {
-		b.User(outcomes[i].User)
+		before = writeID(b, before, outcomes[i].User)
 	}
 	b.Close()
 	b.Close()
