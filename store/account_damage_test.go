@@ -208,6 +208,8 @@ func FuzzRecords(f *testing.F) {
 	f.Add(appendUser(nil, &User{User: 7, Devices: 3, CreatedSec: 5}))
 	f.Add(appendTokenUse(nil, &TokenUse{User: 7, Device: 3, ExpiresSec: 9}))
 	f.Add(appendRevocation(nil, &Revocation{User: 7, Device: 3, Gen: 5, UntilSec: 9}))
+	f.Add(appendProfile(nil, someProfile(7)))
+	f.Add(appendSettings(nil, someSettings(7, 3)))
 	f.Add([]byte{})
 	f.Add(binary.BigEndian.AppendUint64([]byte{recordVersion}, 1))
 	f.Fuzz(func(t *testing.T, b []byte) {
@@ -219,6 +221,12 @@ func FuzzRecords(f *testing.F) {
 		}
 		if u, ok := parseTokenUse(7, [8]byte{}, b); ok && string(appendTokenUse(nil, &u)) != string(b) {
 			t.Errorf("token use: %+v from %x", u, b)
+		}
+		if p, ok := parseProfile(7, b); ok && string(appendProfile(nil, &p)) != string(b) {
+			t.Errorf("profile: %+v from %x", p, b)
+		}
+		if s, ok := parseSettings(7, b); ok && string(appendSettings(nil, &s)) != string(b) {
+			t.Errorf("settings: %+v from %x", s, b)
 		}
 		if r, ok := parseRevocation(7, 3, b); ok && b[1] == 0 && string(appendRevocation(nil, &r)) != string(b) {
 			t.Errorf("revocation: %+v from %x", r, b)

@@ -136,6 +136,8 @@ func TestAChangeThatIsRefusedChangesNothing(t *testing.T) {
 		{"a revocation of a user above the largest", AccountChange{Device: someDevice(5, 0, 1), Revoke: &Revocation{User: UserMax + 1}}, ErrUser},
 		{"generation 0", AccountChange{Device: someDevice(5, 0, 0)}, ErrGeneration},
 		{"one device more than a user may have", AccountChange{Device: someDevice(7, 200, 1), InvalidBefore: 5}, ErrDevicesFull},
+		{"a token that another key has used", AccountChange{Device: someDevice(5, 0, 1), Used: &TokenUse{User: 9, ID: [8]byte{1}, Static: [32]byte{1}}}, ErrTokenUsed},
+		{"a token that another device has used", AccountChange{Device: someDevice(5, 0, 1), Used: &TokenUse{User: 9, ID: [8]byte{1}, Device: 1}}, ErrTokenUsed},
 		{"one token more than are kept", AccountChange{Device: someDevice(5, 0, 1), Used: &TokenUse{User: 9, ID: fresh}}, ErrTokensFull},
 		{"one revocation more than are kept", AccountChange{
 			Device: someDevice(5, 0, 1), Used: &TokenUse{User: 9, ID: [8]byte{1}}, Revoke: &Revocation{User: 9, Device: 200},
@@ -160,7 +162,7 @@ func TestAChangeThatIsRefusedChangesNothing(t *testing.T) {
 func dump(t *testing.T, a *pebbleAccounts) map[string]string {
 	t.Helper()
 	all := map[string]string{}
-	for _, prefix := range []byte{prefixDevice, prefixMeta, prefixRevocation, prefixTokenUse, prefixUser} {
+	for _, prefix := range []byte{prefixDevice, prefixMeta, prefixProfile, prefixRevocation, prefixSettings, prefixTokenUse, prefixUser} {
 		must(t, scan(a.db, prefix, func(k, v []byte) error { all[string(k)] = string(v); return nil }))
 	}
 	return all
