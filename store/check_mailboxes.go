@@ -54,7 +54,7 @@ func (i *inspection) mailboxProblem(err error) bool {
 	if !errors.As(err, &damage) {
 		return false
 	}
-	i.report.Lost = true
+	i.report.Lost = i.report.Lost || !lossless(err)
 	for _, p := range i.report.Problems {
 		if p.Path == damage.Path && p.Offset == damage.Offset && p.What == damage.Why {
 			return true

@@ -9,12 +9,12 @@ type Desk struct {
 	mail   *Mailboxes
 	tray   *tray
 
-	turn   uint64   // that is being noted
-	last   uint64   // the last turn that went to the journal; 0: none
-	noted  bool     // parts has something
-	parts  [][]byte // of this turn, by journal
-	handed [][]byte // the same for the journal: nil where there is nothing
-	slice  *slice   // of this turn; nil: none
+	turn   uint64         // that is being noted
+	last   uint64         // the last turn that went to the journal; 0: none
+	noted  bool           // parts has something
+	parts  []RecordWriter // of this turn, by journal
+	handed [][]byte       // the same for the journal: nil where there is nothing
+	slice  *slice         // of this turn; nil: none
 
 	told    uint64 // the last turn that news called durable
 	written uint64 // the last turn that news called written
@@ -26,12 +26,13 @@ type Desk struct {
 // Desk makes the desk of one loop, whose waiting entries are in m. A loop has one desk.
 func (k *Keeper) Desk(loop int, m *Mailboxes) *Desk {
 	n := max(1, len(k.journals))
-	d := &Desk{keeper: k, loop: loop, mail: m, tray: k.trays[loop], turn: 1, parts: make([][]byte, n), handed: make([][]byte, n)}
+	d := &Desk{keeper: k, loop: loop, mail: m, tray: k.trays[loop], turn: 1, parts: make([]RecordWriter, n), handed: make([][]byte, n)}
 	d.tray.attach()
 	return d
 }
 
-// Note adds a record to the turn. r and its payload are copied.
+// Note adds a record to the turn. r and its payload are copied. Appends with one payload and Same, one behind the other, write it once to each
+// directory of the journal.
 func (d *Desk) Note(r *Record) {
 	d.noted = true
 	if d.keeper.journal == nil {
@@ -41,7 +42,7 @@ func (d *Desk) Note(r *Record) {
 	if len(d.parts) > 1 {
 		part = int(d.keeper.o.Fragment(r.User())) % len(d.parts)
 	}
-	d.parts[part] = AppendRecord(d.parts[part], r)
+	d.parts[part].Add(r)
 }
 
 // Turn is the number of the turn that is being noted. It is durable when NewsDurable names it or a later one. In AckMemory
@@ -67,14 +68,18 @@ func (d *Desk) Load(l *Load) {
 }
 
 // WriteBack adds a mailbox to the slice of this turn: its head, its entries in memory with seq > above, and the removal of entries on
-// disk with gone.After < seq <= gone.UpTo. NewsWritten names the turn when it is applied. It returns how
+// disk with gone.After < seq <= gone.UpTo; or with h.Gone that the mailbox leaves the disk whole. NewsWritten names the turn when it is applied. It returns how
 // many bytes the slice of this turn holds: when it is enough, the shard goes on in the next turn. With
 // SliceWaitingMax bytes of slices waiting for the disk, of all loops, it returns at least SliceWaitingMax (and the mailbox is in the slice).
 func (d *Desk) WriteBack(h *Head, above uint64, gone SeqRange) (sliceBytes int) {
 	if d.slice == nil {
 		d.slice = &slice{loop: d.loop}
 	}
-	n := d.slice.add(h, gone, func(f func(e *Entry, payload []byte) bool) { d.mail.Scan(h.User, h.Device, above, f) })
+	n := d.slice.add(h, gone, func(f func(e *Entry, payload []byte) bool) {
+		if !h.Gone {
+			d.mail.Scan(h.User, h.Device, above, f)
+		}
+	})
 	if d.keeper.writer.full() {
 		return max(n, SliceWaitingMax)
 	}
@@ -118,19 +123,17 @@ func (d *Desk) submitNotes(turn uint64) {
 		return
 	}
 	bytes := 0
-	for i, part := range d.parts {
+	for i := range d.parts {
 		d.handed[i] = nil
-		if len(part) > 0 {
+		if part := d.parts[i].Bytes(); len(part) > 0 {
 			d.handed[i] = part
 			bytes += len(part)
 		}
 	}
 	d.keeper.journal.Submit(d.loop, turn, d.handed)
-	for i, part := range d.parts {
-		d.parts[i], d.handed[i] = part[:0], nil
-		if cap(part) > bufferKeptMax {
-			d.parts[i] = nil
-		}
+	for i := range d.parts {
+		d.handed[i] = nil
+		d.parts[i].Reset(bufferKeptMax)
 	}
 	d.keeper.writer.grown(bytes)
 }

@@ -237,8 +237,9 @@ func dumpJournal(t *testing.T, fs vfs.FS, dirs []string) {
 			t.Logf("%s at %d: round %d, owner %d, mask %b, writer %d, %d bytes; needed from %d", s.head.path, s.head.offset, s.head.round, s.head.owner, s.head.mask, s.head.writer, s.head.length, s.note.base)
 			var serials []uint64
 			var r Record
+			var reader RecordReader
 			for rest := s.head.records; len(rest) > 0; {
-				used, err := NextRecord(&r, rest)
+				used, err := reader.Next(&r, rest)
 				if err != nil {
 					break
 				}

@@ -203,9 +203,10 @@ func (m *journalMerge) miss(damage *DamageError) {
 func (m *journalMerge) deliver(round uint64, parts []*journalPart, salvage bool, f func(round uint64, r *Record) error) error {
 	var r Record
 	for _, part := range parts {
+		var reader RecordReader
 		m.report.Owner = max(m.report.Owner, part.owner)
 		for rest := part.records; len(rest) > 0; {
-			used, err := NextRecord(&r, rest)
+			used, err := reader.Next(&r, rest)
 			if err != nil {
 				at := part.offset + partHeaderBytes + int64(len(part.records)-len(rest))
 				damage := &DamageError{Path: part.path, Offset: at, Why: fmt.Sprintf("round %d: %v", round, err), Err: ErrJournalDamaged}

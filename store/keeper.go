@@ -72,9 +72,11 @@ type KeeperOptions struct {
 	// Wake is called when there is news for a loop: it must call Desk.News soon. It must not block.
 	Wake func(loop int)
 
-	// Retention is how long something may wait; 0: for ever. What is older is told with NewsExpired to the loop that Home names.
+	// Home is the loop that is told of a user: NewsPending, NewsExpired. nil: there is one loop.
+	Home func(user uint64) int
+
+	// Retention is how long something may wait; 0: for ever. What is older is told with NewsExpired.
 	Retention time.Duration
-	Home      func(user uint64) int
 
 	after   func(time.Duration) <-chan time.Time // of pauses; tests have their own
 	flush   <-chan time.Time                     // when a flush is due; nil: every FlushEvery
@@ -87,8 +89,11 @@ func (o *KeeperOptions) defaults() error {
 	if o.Loops < 1 || o.Fragment == nil || o.Dir == "" {
 		return errors.New("store: a keeper without a directory, loops or fragments")
 	}
-	if o.Retention > 0 && o.Home == nil {
-		return errors.New("store: a keeper with a retention and no homes")
+	if o.Home == nil {
+		if o.Loops > 1 {
+			return errors.New("store: a keeper with several loops and no homes")
+		}
+		o.Home = func(uint64) int { return 0 }
 	}
 	if o.FS == nil {
 		o.FS = vfs.Default
@@ -134,7 +139,7 @@ func OpenKeeper(o KeeperOptions) (*Keeper, error) {
 	return k, nil
 }
 
-// begin starts the goroutines: the readers, the writer and the sweeper.
+// begin starts the goroutines: the readers, the writer, the sweeper, and the one that tells of what is to be gone on with.
 func (k *Keeper) begin() {
 	for range KeeperReaders {
 		k.ended.Add(1)
@@ -149,6 +154,11 @@ func (k *Keeper) begin() {
 		defer k.ended.Done()
 		defer stopFlush()
 		k.writer.run(k.stop, flush)
+	}()
+	k.ended.Add(1)
+	go func() { // ended by itself, or by Close, through stop
+		defer k.ended.Done()
+		k.tellPending(k.stop)
 	}()
 	if k.o.Retention <= 0 {
 		return

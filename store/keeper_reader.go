@@ -53,10 +53,13 @@ func (k *Keeper) readUser(q *Load, n *News) error {
 	return nil
 }
 
+// expires says whether an entry is older than a time. A piece of a state never is.
+func (e *Entry) expires(before uint32) bool { return e.Kind != KindState && e.TimeSec < before }
+
 // readExpired counts the entries at the front of a mailbox that are older than a time.
 func (k *Keeper) readExpired(l *LoadedHead, before uint32) error {
 	return k.offline.Entries(l.User, l.Device, l.Acked, func(e *Entry, payload []byte) bool {
-		if e.TimeSec >= before {
+		if !e.expires(before) {
 			return false
 		}
 		l.ExpiredTo = e.Seq

@@ -48,7 +48,7 @@ func (k *Keeper) sweepAll(stop <-chan struct{}, before uint32) {
 func (k *Keeper) sweepSome(after *Key, before uint32) (next *Key, seen int, err error) {
 	var waiting []Head
 	err = k.offline.Each(after, func(h *Head) bool {
-		if h.Waiting() > 0 {
+		if h.Waiting() > 0 && h.Device != DeviceState {
 			waiting = append(waiting, *h)
 		}
 		seen++
@@ -66,7 +66,7 @@ func (k *Keeper) sweepSome(after *Key, before uint32) (next *Key, seen int, err 
 			continue
 		}
 		old := false
-		one := k.offline.Entries(h.User, h.Device, h.Acked, func(e *Entry, _ []byte) bool { old = e.TimeSec < before; return false })
+		one := k.offline.Entries(h.User, h.Device, h.Acked, func(e *Entry, _ []byte) bool { old = e.expires(before); return false })
 		if one != nil && !errors.Is(one, ErrOfflineDamaged) { // damage is named when the mailbox is loaded
 			err = one
 		}

@@ -50,6 +50,12 @@ const (
 	SweepHeadsPerSecond = 10_000
 	// sweepPiece is how many heads one iterator of a sweep looks at: an old iterator keeps files that nobody needs.
 	sweepPiece = 500
+	// pendingPiece is how many users with something to go on with a start tells at once, and pendingPause the time to the next ones: 25,000 in a second,
+	// each of which its loop then loads.
+	pendingPiece = 512
+	pendingPause = 20 * time.Millisecond
+	// pendingTrayBytes is how much news a loop may have waiting, about 1,600, before such users wait for it to take some.
+	pendingTrayBytes = 256 << 10
 	// readLinesMax bounds the log lines about reads that fail, in troubleLogEvery: a damaged table concerns thousands of users. Others are only counted.
 	readLinesMax = 10
 	// slicesRemembered is of how many slices the quantiles of sizes are.

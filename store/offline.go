@@ -17,7 +17,7 @@ import (
 // It has no log of its own: what was applied since the last Flush is in the journal too.
 //
 // Keys, numbers big-endian, behind a prefix byte: 'h' fragment u16, user u64, device u8 -> head; 'e' fragment u16, user u64, device u8,
-// seq u64 -> entry and payload; 'm' name -> meta. The first byte of each value is its version (1).
+// seq u64 -> entry and payload; 'm' name -> meta; 'p' fragment u16, user u64 -> nothing (see offline_pending.go). The first byte of each value is its version (1).
 //
 // What the disk refuses is tried again, with everything still in memory. When the engine can't go on, it is fenced off and another one is opened on
 // the directory by a later call. Of what had been applied and not flushed the end is gone then, maybe all of it: Apply and Flush say ErrOfflineLost until the
@@ -323,7 +323,14 @@ func (o *Offline) Clear() error {
 	}
 	o.applied++
 	if err := e.call(func() error {
-		return e.db.DeleteRange([]byte{prefixOfflineEntry}, []byte{prefixOfflineHead + 1}, pebble.NoSync)
+		return inOrder(
+			func() error {
+				return e.db.DeleteRange([]byte{prefixOfflineEntry}, []byte{prefixOfflineHead + 1}, pebble.NoSync)
+			},
+			func() error {
+				return e.db.DeleteRange([]byte{prefixOfflinePending}, []byte{prefixOfflinePending + 1}, pebble.NoSync)
+			},
+		)
 	}); err != nil {
 		return o.explain("clear", err)
 	}

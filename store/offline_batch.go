@@ -3,6 +3,7 @@ package store
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/cockroachdb/pebble/v2"
 )
@@ -17,23 +18,29 @@ type OfflineBatch struct {
 	puts     map[[offlineMailboxBytes]byte]struct{} // mailboxes with an entry in ops
 }
 
-// The forms of a change in ops: put has the lengths of key u8 and value u32, key, value; drop has a mailbox's key and the two seqs.
+// The forms of a change in ops: put has the lengths of key u8 and value u32, key, value; drop has a mailbox's key and the two seqs; remove has the
+// length of the key u8, and the key.
 const (
-	opPut  = 1
-	opDrop = 2
+	opPut    = 1
+	opDrop   = 2
+	opRemove = 3
 
-	opPutBytes  = 1 + 1 + 4
-	opDropBytes = 1 + offlineMailboxBytes + 8 + 8
+	opPutBytes    = 1 + 1 + 4
+	opRemoveBytes = 1 + 1
+	opDropBytes   = 1 + offlineMailboxBytes + 8 + 8
 )
 
 // NewBatch makes an empty batch.
 func (o *Offline) NewBatch() *OfflineBatch { return &OfflineBatch{fragment: o.opts.Fragment} }
 
-// PutHead sets a head, counts included.
+// PutHead sets a head, counts included. The index of those with something to go on with follows.
 func (b *OfflineBatch) PutHead(h *Head) {
 	b.scratch = appendHeadValue(b.scratch[:0], h)
 	b.key = mailboxKey(b.key[:0], prefixOfflineHead, b.fragment(h.User), h.User, h.Device)
 	b.put()
+	if h.Device == DevicePending {
+		b.setPending(h.User, h.Waiting() > 0)
+	}
 }
 
 // PutEntry sets an entry.
@@ -57,6 +64,32 @@ func (b *OfflineBatch) DropEntries(user uint64, device uint8, after, upTo uint64
 	b.ops = binary.BigEndian.AppendUint64(b.ops, upTo)
 }
 
+// DropMailbox removes a mailbox: head and entries.
+func (b *OfflineBatch) DropMailbox(user uint64, device uint8) {
+	b.DropHead(user, device)
+	b.DropEntries(user, device, 0, math.MaxUint64)
+}
+
+// DropHead removes a head. Without one its entries are nobody's.
+func (b *OfflineBatch) DropHead(user uint64, device uint8) {
+	b.key = mailboxKey(b.key[:0], prefixOfflineHead, b.fragment(user), user, device)
+	b.remove()
+	if device == DevicePending {
+		b.setPending(user, false)
+	}
+}
+
+// setPending puts a user into the index of those with something to go on with, or takes it out.
+func (b *OfflineBatch) setPending(user uint64, waits bool) {
+	b.key = pendingKey(b.key[:0], b.fragment(user), user)
+	if !waits {
+		b.remove()
+		return
+	}
+	b.scratch = append(b.scratch[:0], offlinePendingVersion)
+	b.put()
+}
+
 // Bytes is about what the batch will take on disk.
 func (b *OfflineBatch) Bytes() int { return len(b.ops) }
 
@@ -73,6 +106,11 @@ func (b *OfflineBatch) put() {
 	b.ops = append(b.ops, b.scratch...)
 }
 
+func (b *OfflineBatch) remove() {
+	b.ops = append(b.ops, opRemove, byte(len(b.key)))
+	b.ops = append(b.ops, b.key...)
+}
+
 // stage puts the changes into a batch of the engine.
 func (b *OfflineBatch) stage(db *pebble.DB, into *pebble.Batch, dropKeysMax int) error {
 	d := dropper{db: db, into: into, batch: b, keysMax: dropKeysMax}
@@ -86,6 +124,12 @@ func (b *OfflineBatch) stage(db *pebble.DB, into *pebble.Batch, dropKeysMax int)
 				return err
 			}
 			rest = rest[v:]
+		case opRemove:
+			k := opRemoveBytes + int(rest[1])
+			if err := into.Delete(rest[opRemoveBytes:k], nil); err != nil {
+				return err
+			}
+			rest = rest[k:]
 		case opDrop:
 			mailbox := rest[1 : 1+offlineMailboxBytes]
 			seqs := rest[1+offlineMailboxBytes:]

@@ -17,8 +17,8 @@ type CheckReport struct {
 	Problems  int
 }
 
-// Check reads every table block by block, and every mailbox: whether each value can be read, heads count what waits, and Acked < seq <= Last holds
-// for each entry. f gets each problem, with file and offset where they are known. The store may be used meanwhile: what is not flushed is
+// Check reads every table block by block, and every mailbox: whether each value can be read, heads count what waits, Acked < seq <= Last holds
+// for each entry, and the index names those with something to go on with. f gets each problem, with file and offset where they are known. The store may be used meanwhile: what is not flushed is
 // looked at as it is in memory. Errors: of the reading itself, not those that it finds.
 func (o *Offline) Check(f func(problem *DamageError)) (r CheckReport, err error) {
 	problem := func(d *DamageError) { r.Problems++; f(d) }
@@ -36,6 +36,12 @@ func (o *Offline) Check(f func(problem *DamageError)) (r CheckReport, err error)
 			return nil
 		}
 		return o.walk(db, skip, problem, func(m *walked) error {
+			if !m.indexed() {
+				problem(o.indexProblem(m))
+			}
+			if m.empty() {
+				return nil
+			}
 			r.Mailboxes++
 			r.Entries += m.counts.Waiting() + m.acked
 			r.Bytes += m.counts.Bytes

@@ -13,6 +13,8 @@ const (
 	prefixOfflineEntry = 'e' // fragment u16, user u64, device u8, seq u64
 	prefixOfflineHead  = 'h' // fragment u16, user u64, device u8
 	prefixOfflineMeta  = 'm' // one of the two names below
+	// prefixOfflinePending has a key for each user whose head of DevicePending counts something, and for no other: who has to be told at a start.
+	prefixOfflinePending = 'p' // fragment u16, user u64
 
 	metaOfflineFlushes = 'f' // how often something was flushed, u64
 	metaOfflineVersion = 'v' // offlineVersion, u16
@@ -26,6 +28,7 @@ const (
 	// The first byte of a value is its version.
 	offlineHeadVersion     = 1
 	offlineEntryVersion    = 1
+	offlinePendingVersion  = 1
 	countsBytes            = 3*4 + 8
 	offlineHeadValueBytes  = 1 + headFieldBytes + countsBytes
 	offlineEntryValueBytes = 1 + entryFieldBytes - 8 // and the payload; seq is in the key
@@ -62,13 +65,23 @@ func entryKey(dst []byte, fragment uint16, k Key) []byte {
 	return binary.BigEndian.AppendUint64(dst, k.Seq)
 }
 
-// parseOfflineKey reads the key of a head (seq 0) or an entry.
+// pendingKey adds the key of a user in the index.
+func pendingKey(dst []byte, fragment uint16, user uint64) []byte {
+	return mailboxKey(dst, prefixOfflinePending, fragment, user, 0)[:len(dst)+offlineUserBytes]
+}
+
+// parseOfflineKey reads the key of a head (seq 0), an entry, or of the index (DevicePending, seq 0).
 func parseOfflineKey(b []byte) (k Key, fragment uint16, ok bool) {
-	if len(b) < offlineMailboxBytes {
+	if len(b) < offlineUserBytes {
 		return k, 0, false
 	}
 	fragment = binary.BigEndian.Uint16(b[1:])
-	k.User, k.Device = binary.BigEndian.Uint64(b[3:]), b[11]
+	k.User = binary.BigEndian.Uint64(b[3:])
+	if len(b) == offlineUserBytes {
+		k.Device = DevicePending
+		return k, fragment, b[0] == prefixOfflinePending && k.User <= UserMax
+	}
+	k.Device = b[11]
 	switch {
 	case k.User > UserMax:
 	case b[0] == prefixOfflineHead:

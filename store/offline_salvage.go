@@ -141,8 +141,11 @@ func (s *salvage) row(r *tableRow) {
 	var e Entry
 	var h Head
 	switch payload, good := parseEntryValue(&e, r.value); {
+	case r.key[0] == prefixOfflinePending: // heads say it
 	case r.deleted && taken > 0 && r.key[0] == prefixOfflineEntry && k.Seq > 0:
 		s.batch.DropEntries(k.User, k.Device, k.Seq-1, k.Seq)
+	case r.deleted && taken > 0 && r.key[0] == prefixOfflineHead:
+		s.batch.DropHead(k.User, k.Device)
 	case r.deleted:
 	case r.key[0] == prefixOfflineEntry && good:
 		e.Key = k
@@ -170,9 +173,13 @@ func (o *Offline) mend(r *SalvageReport) error {
 	batch := o.NewBatch()
 	err := o.read(func(db *pebble.DB) error {
 		return o.walk(db, func([]byte) []byte { return nil }, func(*DamageError) {}, func(m *walked) error {
+			if m.empty() {
+				batch.setPending(m.user, false)
+				return nil
+			}
 			r.Mailboxes++
 			r.Entries += m.counts.Waiting()
-			if m.problem() == "" {
+			if m.problem() == "" && m.indexed() {
 				return nil
 			}
 			h := Head{User: m.user, Device: m.device, Acked: m.first - 1}

@@ -18,9 +18,11 @@ type walked struct {
 	acked  int    // entries that the head says are acknowledged
 	first  uint64 // seq of the first entry, and of the last
 	last   uint64
+
+	pending bool // it is in the index
 }
 
-// walk visits every mailbox that has a head or entries, in the order of keys. problem gets what can't be read; skip then says where to go on behind a key
+// walk visits every mailbox that has a head or entries, or is in the index, in the order of keys. problem gets what can't be read; skip then says where to go on behind a key
 // (nil: nowhere). Heads and entries lie apart, so two iterators go side by side.
 func (o *Offline) walk(db *pebble.DB, skip func(key []byte) []byte, problem func(d *DamageError), visit func(m *walked) error) error {
 	heads, err := o.newWalker(db, prefixOfflineHead, skip, problem)
@@ -33,25 +35,46 @@ func (o *Offline) walk(db *pebble.DB, skip func(key []byte) []byte, problem func
 		return err
 	}
 	defer entries.close()
-	heads.next(heads.it.First())
-	entries.next(entries.it.First())
-	for heads.key != nil || entries.key != nil {
-		if err := o.walkOne(heads, entries, visit); err != nil {
+	index, err := o.newWalker(db, prefixOfflinePending, skip, problem)
+	if err != nil {
+		return err
+	}
+	defer index.close()
+	all := []*walker{heads, entries, index}
+	for _, w := range all {
+		w.next(w.it.First())
+	}
+	for {
+		mailbox, ok := firstMailbox(all)
+		if !ok {
+			return errors.Join(heads.err(), entries.err(), index.err())
+		}
+		if err := o.walkOne(mailbox, heads, entries, index, visit); err != nil {
 			return err
 		}
 	}
-	return errors.Join(heads.err(), entries.err())
 }
 
-// walkOne visits the first mailbox of those at which the two iterators are.
-func (o *Offline) walkOne(heads, entries *walker, visit func(m *walked) error) error {
-	at := heads.key
-	if at == nil || entries.key != nil && bytes.Compare(entries.key[1:offlineMailboxBytes], at[1:]) < 0 {
-		at = entries.key
+// mailboxID is a head's key without its prefix.
+type mailboxID = [offlineMailboxBytes - 1]byte
+
+// firstMailbox is the first of those at which walkers are; ok false: all are at the end.
+func firstMailbox(all []*walker) (first mailboxID, ok bool) {
+	for _, w := range all {
+		if w.key == nil {
+			continue
+		}
+		if id := w.mailbox(); !ok || bytes.Compare(id[:], first[:]) < 0 {
+			first, ok = id, true
+		}
 	}
-	mailbox := [offlineMailboxBytes - 1]byte(at[1:offlineMailboxBytes])
+	return first, ok
+}
+
+// walkOne visits one mailbox.
+func (o *Offline) walkOne(mailbox mailboxID, heads, entries, index *walker, visit func(m *walked) error) error {
 	m := walked{user: binary.BigEndian.Uint64(mailbox[2:]), device: mailbox[10]}
-	if heads.key != nil && bytes.Equal(heads.key[1:], mailbox[:]) {
+	if heads.at(&mailbox) {
 		if h, err := o.headOf(heads.key, heads.it.Value()); err != nil {
 			heads.problem(err.(*DamageError))
 		} else {
@@ -59,7 +82,7 @@ func (o *Offline) walkOne(heads, entries *walker, visit func(m *walked) error) e
 		}
 		heads.next(heads.it.Next())
 	}
-	for entries.key != nil && bytes.Equal(entries.key[1:offlineMailboxBytes], mailbox[:]) {
+	for entries.at(&mailbox) {
 		var e Entry
 		payload, err := o.entryOf(&e, entries.key, entries.it.Value())
 		switch {
@@ -76,11 +99,21 @@ func (o *Offline) walkOne(heads, entries *walker, visit func(m *walked) error) e
 		}
 		entries.next(entries.it.Next())
 	}
-	if m.head == nil && m.counts.Waiting() == 0 {
+	if index.at(&mailbox) {
+		if _, err := o.pendingOf(index.key, index.it.Value()); err != nil {
+			index.problem(err.(*DamageError))
+		}
+		m.pending = true
+		index.next(index.it.Next())
+	}
+	if m.empty() && !m.pending {
 		return nil // all of it was a problem
 	}
 	return visit(&m)
 }
+
+// empty says whether there is nothing but a place in the index.
+func (m *walked) empty() bool { return m.head == nil && m.counts.Waiting() == 0 }
 
 // walker is an iterator that goes on behind what can't be read.
 type walker struct {
@@ -98,6 +131,17 @@ func (o *Offline) newWalker(db *pebble.DB, prefix byte, skip func(key []byte) []
 }
 
 func (w *walker) close() { _ = w.it.Close() }
+
+// mailbox is the one at which it is; the index is of those of DevicePending.
+func (w *walker) mailbox() (id mailboxID) {
+	if copy(id[:], w.key[1:]) < len(id) {
+		id[len(id)-1] = DevicePending
+	}
+	return id
+}
+
+// at says whether it is at a mailbox.
+func (w *walker) at(id *mailboxID) bool { return w.key != nil && w.mailbox() == *id }
 
 // next takes note of where the iterator is. Keys that can't be read are passed over.
 func (w *walker) next(ok bool) {

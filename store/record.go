@@ -2,6 +2,7 @@ package store
 
 import (
 	"encoding/binary"
+	"slices"
 )
 
 // The kinds of entry that are counted apart. Every other kind is a notice.
@@ -11,6 +12,14 @@ const (
 	// KindState is a piece of a state that the shard keeps in a mailbox of its own; it is counted as a notice and never expires.
 	KindState EntryKind = 0x20
 )
+
+// FlagGroup is set in the Flags of a message that belongs to a group's stream, and of receipts about such: its sender is told by the
+// group, so a start tells nothing of it again.
+const FlagGroup uint8 = 0x02
+
+// HeadGone is set in the Flags of a mailbox whose device was removed. A head with it drops what waits up to its Acked, and no sender is told of a
+// second tick for that: nobody took it.
+const HeadGone uint8 = 0x80
 
 // Mailboxes that no client reads. What waits in DevicePending must be gone on with after a start: the keeper tells the loop of such users
 // (NewsPending). DeviceState holds a user's or group's state.
@@ -72,8 +81,8 @@ type Head struct {
 	Last       uint64
 	Acked      uint64
 	Counts     // not in a record of the journal: Replica counts
-	// Gone, in WriteBack only: the mailbox leaves the disk, head and entries. Its entries were dropped before, and nobody notes anything of it any
-	// more but who begins it anew.
+	// Gone, in WriteBack only: the mailbox leaves the disk, head and entries. Its entries were dropped before, by a record too, and nobody notes
+	// anything of it any more but who begins it anew, with seqs above Last: the journal may have the old ones still.
 	Gone bool
 }
 
@@ -87,6 +96,7 @@ const (
 	RecordDrop                          // entries of Entry.User and Entry.Device up to Entry.Seq are gone; Head.Acked rises to it
 	RecordMark                          // Head.User, Head.Device, Head.Mark
 	RecordHead                          // Head, but for its counts; Last and Acked rise, the other fields are set
+	recordAgain                         // on disk only: an append with the payload of the one before it; a RecordReader makes it a RecordAppend
 	recordEnd
 )
 
@@ -95,7 +105,7 @@ type Record struct {
 	Kind    RecordKind
 	Entry   Entry  // append, replace; of drop only the key
 	Payload []byte // append
-	Same    bool   // append: the payload is that of the append that was noted before it, and is written once
+	Same    bool   // append: the payload is that of the append that was noted before it: it is compared with that, and written once
 	Head    Head   // mark, head
 }
 
@@ -113,6 +123,7 @@ const (
 	entryFieldBytes   = 8 + 5 + 2 + 4 + 3*8
 	recordEntryBytes  = recordKeyBytes + entryFieldBytes
 	recordAppendBytes = recordEntryBytes + 2
+	recordAgainBytes  = recordEntryBytes + 2 + 4
 	recordDropBytes   = recordKeyBytes + 8
 	recordMarkBytes   = recordKeyBytes + 8
 	headFieldBytes    = 1 + 2 + 2 + 4*4 + 3*8
@@ -121,25 +132,27 @@ const (
 	RecordBytesMax = recordAppendBytes + PayloadBytesMax
 )
 
-// AppendRecord adds the bytes of r to dst.
+// AppendRecord adds the bytes of r to dst, by itself: whatever Same says, its payload is among them.
 //
 // Layout, big-endian: kind u8, user u64, device u8, then
 //
-//	append, replace  seq u64, kind u8, flags u8, code u8, peer device u8, payload tag u8, gen u16, time u32, peer u64, first u64, last u64
-//	append also      length u16, payload
-//	drop             seq u64
-//	mark             mark u64
-//	head             flags u8, gen u16, registered u16, token u32, epoch u32, seen u32, owner u32, mark u64, last u64, acked u64
+//	append, replace, again  seq u64, kind u8, flags u8, code u8, peer device u8, payload tag u8, gen u16, time u32, peer u64, first u64, last u64
+//	append also             length u16, payload
+//	again also              length u16, CRC-32C u32 of the payload, which is that of the last append before it that has one
+//	drop                    seq u64
+//	mark                    mark u64
+//	head                    flags u8, gen u16, registered u16, token u32, epoch u32, seen u32, owner u32, mark u64, last u64, acked u64
 func AppendRecord(dst []byte, r *Record) []byte {
 	switch r.Kind {
-	case RecordAppend, RecordReplace:
-		dst = appendRecordKey(dst, r.Kind, r.Entry.User, r.Entry.Device)
-		dst = binary.BigEndian.AppendUint64(dst, r.Entry.Seq)
-		dst = appendEntryFields(dst, &r.Entry)
-		if r.Kind == RecordAppend {
-			dst = binary.BigEndian.AppendUint16(dst, uint16(len(r.Payload)))
-			dst = append(dst, r.Payload...)
-		}
+	case RecordAppend:
+		dst, b := roomFor(dst, recordAppendBytes)
+		putEntryRecord(b, RecordAppend, &r.Entry)
+		binary.BigEndian.PutUint16(b[recordEntryBytes:], uint16(len(r.Payload)))
+		return append(dst, r.Payload...)
+	case RecordReplace:
+		dst, b := roomFor(dst, recordEntryBytes)
+		putEntryRecord(b, RecordReplace, &r.Entry)
+		return dst
 	case RecordDrop:
 		dst = appendRecordKey(dst, r.Kind, r.Entry.User, r.Entry.Device)
 		dst = binary.BigEndian.AppendUint64(dst, r.Entry.Seq)
@@ -153,42 +166,10 @@ func AppendRecord(dst []byte, r *Record) []byte {
 	return dst
 }
 
-// NextRecord reads the first record of b into r and says how many bytes it took. Payload aliases b. Allocates nothing.
-// Errors: ErrRecord. No bytes of a stranger get here: a record that can't be read is a damaged disk or a fault of ours.
-func NextRecord(r *Record, b []byte) (used int, err error) {
-	if len(b) < recordKeyBytes {
-		return 0, ErrRecord
-	}
-	kind, user, device := RecordKind(b[0]), binary.BigEndian.Uint64(b[1:]), b[9]
-	if kind == 0 || kind >= recordEnd || user > UserMax || len(b) < recordBytes(kind) {
-		return 0, ErrRecord
-	}
-	*r = Record{Kind: kind}
-	rest := b[recordKeyBytes:]
-	switch kind {
-	case RecordAppend, RecordReplace:
-		r.Entry.Key = Key{User: user, Device: device, Seq: binary.BigEndian.Uint64(rest)}
-		parseEntryFields(&r.Entry, rest[8:])
-	case RecordDrop:
-		r.Entry.Key = Key{User: user, Device: device, Seq: binary.BigEndian.Uint64(rest)}
-	case RecordMark:
-		r.Head.User, r.Head.Device, r.Head.Mark = user, device, binary.BigEndian.Uint64(rest)
-	case RecordHead:
-		r.Head.User, r.Head.Device = user, device
-		parseHeadFields(&r.Head, rest)
-	}
-	used = recordBytes(kind)
-	if kind != RecordAppend {
-		return used, nil
-	}
-	n := int(binary.BigEndian.Uint16(b[used-2:]))
-	if n > PayloadBytesMax || len(b) < used+n {
-		return 0, ErrRecord
-	}
-	if n > 0 {
-		r.Payload = b[used : used+n : used+n]
-	}
-	return used + n, nil
+// roomFor makes dst longer by n bytes, which are b: whatever they were.
+func roomFor(dst []byte, n int) (longer, b []byte) {
+	longer = slices.Grow(dst, n)[:len(dst)+n]
+	return longer, longer[len(dst):]
 }
 
 // recordBytes is the length of a record of that kind without its payload.
@@ -202,6 +183,8 @@ func recordBytes(kind RecordKind) int {
 		return recordDropBytes
 	case RecordMark:
 		return recordMarkBytes
+	case recordAgain:
+		return recordAgainBytes
 	}
 	return recordHeadBytes
 }
@@ -212,14 +195,34 @@ func appendRecordKey(dst []byte, kind RecordKind, user uint64, device uint8) []b
 	return append(dst, device)
 }
 
-// appendEntryFields adds what an entry has beside its key: 35 bytes.
+// putEntryRecord writes what records with an entry begin with: recordEntryBytes.
+func putEntryRecord(b []byte, kind RecordKind, e *Entry) {
+	_ = b[recordEntryBytes-1]
+	b[0] = byte(kind)
+	binary.BigEndian.PutUint64(b[1:], e.User)
+	b[9] = e.Device
+	binary.BigEndian.PutUint64(b[10:], e.Seq)
+	putEntryFields(b[18:], e)
+}
+
+// entryPartBytes is what an entry has beside its key.
+const entryPartBytes = entryFieldBytes - 8
+
+// appendEntryFields adds what an entry has beside its key: entryPartBytes.
 func appendEntryFields(dst []byte, e *Entry) []byte {
-	dst = append(dst, byte(e.Kind), e.Flags, e.Code, e.PeerDevice, e.PayloadTag)
-	dst = binary.BigEndian.AppendUint16(dst, e.Gen)
-	dst = binary.BigEndian.AppendUint32(dst, e.TimeSec)
-	dst = binary.BigEndian.AppendUint64(dst, e.Peer)
-	dst = binary.BigEndian.AppendUint64(dst, e.First)
-	return binary.BigEndian.AppendUint64(dst, e.Last)
+	dst, b := roomFor(dst, entryPartBytes)
+	putEntryFields(b, e)
+	return dst
+}
+
+func putEntryFields(b []byte, e *Entry) {
+	_ = b[entryPartBytes-1]
+	b[0], b[1], b[2], b[3], b[4] = byte(e.Kind), e.Flags, e.Code, e.PeerDevice, e.PayloadTag
+	binary.BigEndian.PutUint16(b[5:], e.Gen)
+	binary.BigEndian.PutUint32(b[7:], e.TimeSec)
+	binary.BigEndian.PutUint64(b[11:], e.Peer)
+	binary.BigEndian.PutUint64(b[19:], e.First)
+	binary.BigEndian.PutUint64(b[27:], e.Last)
 }
 
 func parseEntryFields(e *Entry, b []byte) {

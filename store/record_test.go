@@ -11,17 +11,19 @@ import (
 func TestARecordComesBackAsItWas(t *testing.T) {
 	rng := rand.New(rand.NewPCG(testSeed(t), 9))
 	list := randomRecords(rng, 500)
-	var b []byte
+	var w RecordWriter
 	for i := range list {
-		before := len(b)
-		b = AppendRecord(b, &list[i])
-		if n := len(b) - before; n > RecordBytesMax {
+		before := len(w.Bytes())
+		w.Add(&list[i])
+		if n := len(w.Bytes()) - before; n > RecordBytesMax {
 			t.Errorf("a record of %d bytes", n)
 		}
 	}
+	b := w.Bytes()
+	var reader RecordReader
 	for i := range list {
 		var r Record
-		used, err := NextRecord(&r, b)
+		used, err := reader.Next(&r, b)
 		must(t, err)
 		want := list[i]
 		if len(want.Payload) == 0 {
@@ -42,7 +44,7 @@ func TestBytesThatAreNoRecordAreRefused(t *testing.T) {
 	for i, rec := range randomRecords(rng, 50) {
 		whole := AppendRecord(nil, &rec)
 		for n := range whole {
-			if used, err := NextRecord(new(Record), whole[:n:n]); !errors.Is(err, ErrRecord) || used != 0 {
+			if used, err := new(RecordReader).Next(new(Record), whole[:n:n]); !errors.Is(err, ErrRecord) || used != 0 {
 				t.Fatalf("record %d cut to %d of %d bytes: %d, %v", i, n, len(whole), used, err)
 			}
 		}
@@ -53,14 +55,14 @@ func TestBytesThatAreNoRecordAreRefused(t *testing.T) {
 		} {
 			b := bytes.Clone(whole)
 			bad(b)
-			if _, err := NextRecord(new(Record), b); !errors.Is(err, ErrRecord) {
+			if _, err := new(RecordReader).Next(new(Record), b); !errors.Is(err, ErrRecord) {
 				t.Errorf("record %d: %x: %v", i, b[:recordKeyBytes], err)
 			}
 		}
 	}
 	tooLong := AppendRecord(nil, &Record{Kind: RecordAppend})
 	tooLong[len(tooLong)-1], tooLong[len(tooLong)-2] = 0xff, 0xff
-	if _, err := NextRecord(new(Record), append(tooLong, make([]byte, 1<<16)...)); !errors.Is(err, ErrRecord) {
+	if _, err := new(RecordReader).Next(new(Record), append(tooLong, make([]byte, 1<<16)...)); !errors.Is(err, ErrRecord) {
 		t.Errorf("a payload that is too long: %v", err)
 	}
 }
@@ -68,7 +70,7 @@ func TestBytesThatAreNoRecordAreRefused(t *testing.T) {
 func TestReadingARecordAllocatesNothing(t *testing.T) {
 	b := AppendRecord(nil, message(boxKey{1, 2}, boxKey{3, 4}, 5, 6))
 	var r Record
-	if n := testing.AllocsPerRun(100, func() { _, _ = NextRecord(&r, b) }); n != 0 {
+	if n := testing.AllocsPerRun(100, func() { _, _ = new(RecordReader).Next(&r, b) }); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
 }
@@ -81,7 +83,7 @@ func FuzzNextRecord(f *testing.F) {
 	f.Add([]byte{})
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var r Record
-		used, err := NextRecord(&r, b)
+		used, err := new(RecordReader).Next(&r, b)
 		if err != nil {
 			if used != 0 || !errors.Is(err, ErrRecord) {
 				t.Errorf("%d, %v", used, err)

@@ -1,6 +1,7 @@
 package store
 
 import (
+	"bytes"
 	"slices"
 )
 
@@ -17,6 +18,7 @@ type Replica struct {
 	base     Base
 	boxes    map[boxKey]*replicaBox
 	payloads []byte // room for the next payloads
+	kept     []byte // the last payload that was kept
 	ticks    map[stream]span
 }
 
@@ -74,7 +76,7 @@ func (r *Replica) Apply(rec *Record) error {
 	}
 	switch rec.Kind {
 	case RecordAppend:
-		r.append(b, &rec.Entry, rec.Payload)
+		r.append(b, &rec.Entry, rec.Payload, rec.Same)
 	case RecordReplace:
 		r.noteTold(&rec.Entry)
 		return r.replace(b, &rec.Entry)
@@ -117,29 +119,33 @@ func (r *Replica) box(k boxKey) (*replicaBox, error) {
 	return b, nil
 }
 
-func (r *Replica) append(b *replicaBox, e *Entry, payload []byte) {
+func (r *Replica) append(b *replicaBox, e *Entry, payload []byte, same bool) {
 	r.noteTold(e)
 	switch {
 	case e.Seq > b.head.Last:
 		b.head.Last = e.Seq
 		b.head.Add(e.Kind, len(payload))
-		b.added = append(b.added, held{*e, r.keep(payload)})
-	case e.Seq <= b.head.Acked && e.Kind == KindMessage:
+		b.added = append(b.added, held{*e, r.keep(payload, same)})
+	case e.Seq <= b.head.Acked && e.tellsSender():
 		b.past = append(b.past, *e)
 	}
 }
 
-// keep copies a payload.
-func (r *Replica) keep(payload []byte) []byte {
+// keep copies a payload, unless it is the one that was kept last.
+func (r *Replica) keep(payload []byte, same bool) []byte {
 	if len(payload) == 0 {
 		return nil
+	}
+	if same && bytes.Equal(payload, r.kept) {
+		return r.kept
 	}
 	if len(r.payloads)+len(payload) > cap(r.payloads) {
 		r.payloads = make([]byte, 0, max(payloadRoom, len(payload)))
 	}
 	start := len(r.payloads)
 	r.payloads = append(r.payloads, payload...)
-	return r.payloads[start:len(r.payloads):len(r.payloads)]
+	r.kept = r.payloads[start:len(r.payloads):len(r.payloads)]
+	return r.kept
 }
 
 // replace gives an entry other fields. One that is nowhere, though nobody has acknowledged it, is there from now on.
@@ -235,7 +241,7 @@ func (r *Replica) gone(b *replicaBox, e *Entry, payloadBytes int) {
 		e = &now
 	}
 	b.head.Sub(e.Kind, payloadBytes)
-	if e.Kind == KindMessage {
+	if e.tellsSender() {
 		r.tick(b.head.User, b.head.Device, e)
 	}
 }

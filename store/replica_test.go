@@ -8,9 +8,10 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs"
 )
 
-// randomRecords are changes of few mailboxes; some of them come late, twice, or name what is not there.
+// randomRecords are changes of few mailboxes; some of them come late, twice, or name what is not there. Appends in a row may have one payload.
 func randomRecords(rng *rand.Rand, n int) []Record {
 	last := map[boxKey]uint64{}
+	var payload []byte // of the last append that has one
 	list := make([]Record, n)
 	for i := range list {
 		k := boxKey{rng.Uint64N(modelUsers), uint8(rng.IntN(modelDevices))}
@@ -24,6 +25,13 @@ func randomRecords(rng *rand.Rand, n int) []Record {
 			r.Entry.Peer, r.Entry.PeerDevice, r.Entry.Gen = rng.Uint64N(modelUsers), uint8(rng.IntN(modelDevices)), 1
 			if rng.IntN(3) == 0 {
 				r.Entry.Kind, r.Payload = []EntryKind{KindDelivered, 2, KindRejected}[rng.IntN(3)], nil
+				continue
+			}
+			if rng.IntN(3) == 0 && len(payload) > 0 {
+				r.Payload, r.Same = payload, true
+			}
+			if len(r.Payload) > 0 {
+				payload = r.Payload
 			}
 		case RecordReplace:
 			r.Entry, _ = someEntry(rng, Key{User: k.user, Device: k.device, Seq: seq})

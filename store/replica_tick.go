@@ -20,6 +20,12 @@ type span struct {
 	first, last, told uint64
 }
 
+// tellsSender says whether the sender has a second tick when the entry is acknowledged: it is a message of one device to another. What groups have
+// sent is told by them, and nobody acknowledges what lies in a mailbox of the server's own.
+func (e *Entry) tellsSender() bool {
+	return e.Kind == KindMessage && e.Flags&FlagGroup == 0 && e.Device < DevicePending
+}
+
 // tick notes that the recipient has a message.
 func (r *Replica) tick(user uint64, device uint8, e *Entry) {
 	k := stream{sender: boxKey{e.Peer, e.PeerDevice}, recipient: boxKey{user, device}, gen: e.Gen}
@@ -33,7 +39,7 @@ func (r *Replica) tick(user uint64, device uint8, e *Entry) {
 
 // noteTold notes that a second tick is in the records.
 func (r *Replica) noteTold(e *Entry) {
-	if e.Kind != KindDelivered {
+	if e.Kind != KindDelivered || e.Flags&FlagGroup != 0 {
 		return
 	}
 	k := stream{sender: boxKey{e.User, e.Device}, recipient: boxKey{e.Peer, e.PeerDevice}, gen: e.Gen}
@@ -60,7 +66,7 @@ func (r *Replica) TellAgain(owner uint32, nowSec uint32) (receipts int, err erro
 				Kind: KindDelivered, Peer: k.recipient.user, PeerDevice: k.recipient.device, Gen: k.gen,
 				First: max(s.first, s.told+1), Last: s.last, TimeSec: nowSec,
 			}
-			r.append(b, &e, nil)
+			r.append(b, &e, nil, false)
 			receipts++
 		} else if b.untouched() {
 			delete(r.boxes, k.sender)

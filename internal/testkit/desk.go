@@ -14,7 +14,7 @@ type Desk struct {
 	queue   shard.Queue
 	turn    uint64 // that is being noted
 	last    uint64 // the last one in which something was noted
-	noted   []byte
+	noted   store.RecordWriter
 	slice   *diskSlice
 	durable uint64
 	written uint64
@@ -26,7 +26,7 @@ type Desk struct {
 }
 
 // Note implements shard.Disk.
-func (k *Desk) Note(r *store.Record) { k.noted = store.AppendRecord(k.noted, r) }
+func (k *Desk) Note(r *store.Record) { k.noted.Add(r) }
 
 // Turn implements shard.Disk.
 func (k *Desk) Turn() uint64 { return k.turn }
@@ -75,14 +75,14 @@ func (k *Desk) News(f func(n *store.News)) {
 // submit ends the turn.
 func (k *Desk) submit(lowWater uint64) {
 	lowWater = min(lowWater, k.turn+1)
-	if len(k.noted) == 0 && k.slice == nil {
+	if len(k.noted.Bytes()) == 0 && k.slice == nil {
 		k.low = min(lowWater, k.turn)
 		return
 	}
-	if len(k.noted) > 0 {
+	if b := k.noted.Bytes(); len(b) > 0 {
 		k.last = k.turn
-		k.d.journal = append(k.d.journal, diskTurn{k.loop, k.turn, k.noted})
-		k.noted = nil
+		k.d.journal = append(k.d.journal, diskTurn{k.loop, k.turn, b})
+		k.noted = store.RecordWriter{}
 	}
 	if k.slice == nil {
 		k.low = lowWater

@@ -179,6 +179,10 @@ func (d *Disk) apply() bool {
 // put writes a mailbox over what is there.
 func (d *Disk) put(boxes map[boxName]*diskBox, b *writtenBox) {
 	name := boxName{b.head.User, b.head.Device}
+	if b.head.Gone {
+		delete(boxes, name)
+		return
+	}
 	n := &diskBox{head: b.head}
 	if old := boxes[name]; old != nil {
 		for _, e := range old.entries {
@@ -270,9 +274,10 @@ func (d *Disk) crash() error {
 	kept := d.durable + d.w.Random.IntN(len(d.journal)-d.durable+1)
 	r := store.NewReplica(diskBase(d.flushed))
 	for i, t := range d.journal {
+		var reader store.RecordReader
 		for b := t.records; len(b) > 0; {
 			var rec store.Record
-			n, err := store.NextRecord(&rec, b)
+			n, err := reader.Next(&rec, b)
 			if err != nil {
 				return err
 			}

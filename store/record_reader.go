@@ -1,0 +1,70 @@
+package store
+
+import (
+	"encoding/binary"
+	"hash/crc32"
+)
+
+// RecordReader reads what RecordWriters have written: one part, or several of them one behind the other. It remembers the last payload, for the
+// appends behind it that have the same. The zero RecordReader is at the beginning of a part.
+type RecordReader struct {
+	last   []byte // of the last append that has one; it aliases what was read
+	sum    uint32 // of it
+	summed bool
+}
+
+// Next reads the first record of b into r and says how many bytes it took. Payload aliases b, or what an earlier call has read, which must still be
+// as it was. Allocates nothing.
+// Errors: ErrRecord. No bytes of a stranger get here: a record that can't be read is a damaged disk or a fault of ours.
+func (x *RecordReader) Next(r *Record, b []byte) (used int, err error) {
+	if len(b) < recordKeyBytes {
+		return 0, ErrRecord
+	}
+	kind, user, device := RecordKind(b[0]), binary.BigEndian.Uint64(b[1:]), b[9]
+	if kind == 0 || kind >= recordEnd || user > UserMax || len(b) < recordBytes(kind) {
+		return 0, ErrRecord
+	}
+	*r = Record{Kind: kind}
+	rest, used := b[recordKeyBytes:], recordBytes(kind)
+	switch kind {
+	case RecordAppend, RecordReplace, recordAgain:
+		r.Entry.Key = Key{User: user, Device: device, Seq: binary.BigEndian.Uint64(rest)}
+		parseEntryFields(&r.Entry, rest[8:])
+	case RecordDrop:
+		r.Entry.Key = Key{User: user, Device: device, Seq: binary.BigEndian.Uint64(rest)}
+	case RecordMark:
+		r.Head.User, r.Head.Device, r.Head.Mark = user, device, binary.BigEndian.Uint64(rest)
+	case RecordHead:
+		r.Head.User, r.Head.Device = user, device
+		parseHeadFields(&r.Head, rest)
+	}
+	switch kind {
+	case RecordAppend:
+		n := int(binary.BigEndian.Uint16(b[used-2:]))
+		if n > PayloadBytesMax || len(b) < used+n {
+			return 0, ErrRecord
+		}
+		if n > 0 {
+			r.Payload = b[used : used+n : used+n]
+			x.last, x.summed = r.Payload, false
+		}
+		return used + n, nil
+	case recordAgain:
+		if !x.again(r, b[recordEntryBytes:used]) {
+			return 0, ErrRecord
+		}
+	}
+	return used, nil
+}
+
+// again makes r what was noted. Length and sum say which payload that was: with another one it is false.
+func (x *RecordReader) again(r *Record, b []byte) bool {
+	if !x.summed {
+		x.sum, x.summed = crc32.Checksum(x.last, castagnoli), true
+	}
+	if len(x.last) == 0 || len(x.last) != int(binary.BigEndian.Uint16(b)) || x.sum != binary.BigEndian.Uint32(b[2:]) {
+		return false
+	}
+	r.Kind, r.Same, r.Payload = RecordAppend, true, x.last
+	return true
+}
