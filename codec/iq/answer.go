@@ -21,7 +21,7 @@ type Answer struct {
 }
 
 // AppendAnswer adds an answer as a NODE frame: with a Code that, RetryAfterMs and Text, else all the parts that are not empty. It is
-// compressed where that is worth it: see worthDeflate. Errors: ErrForm, the codec's; dst is then returned unchanged.
+// compressed where that is worth it: see worthDeflate. An error may have ref 0, for a request that had it: clients pass it over. Errors: ErrForm, the codec's; dst is then returned unchanged.
 func AppendAnswer(dst []byte, a *Answer) ([]byte, error) {
 	if !a.valid() {
 		return dst, ErrForm
@@ -123,7 +123,7 @@ const codesEnd = 64
 // valid says whether the parts that count can be said.
 func (a *Answer) valid() bool {
 	if a.Code != codec.CodeNone {
-		return a.Ref != 0 && a.Code < codesEnd && a.Op < opEnd && validText(a.Text, codec.TextBytesMax)
+		return a.Code < codesEnd && a.Op < opEnd && validText(a.Text, codec.TextBytesMax)
 	}
 	return a.Ref != 0 && a.Op.known() && a.Privacy.valid() &&
 		(a.Group.Group == 0 || a.Group.valid()) &&
