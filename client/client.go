@@ -34,6 +34,12 @@ type Client struct {
 	down       downlink
 	sent       sentTable
 	inbox      inbox
+	known      knowledge
+	again      againTable
+	questions  questions
+	typers     typers
+	active     activity
+	activeSaid bool   // on this connection
 	catchUps   uint64 // number of the newest call of CatchUp
 	caughtUp   uint64 // number of the newest one that was answered
 	journal    journal
@@ -46,8 +52,10 @@ type Client struct {
 	ephemeral          []byte    // frames of typing, only while logged in
 	emptied            chan struct{}
 	closing            bool
+	ended              bool  // events is closed, or about to be
 	err                error // why the client ended
 
+	tape    codec.Tape // the reader's
 	backlog []Received // of the inbox, for the reader to hand out first
 }
 
@@ -96,6 +104,9 @@ func newClient(addr string, cfg config, snap Snapshot) *Client {
 		down:       newDownlink(snap.Marks, snap.Streams, snap.Inbox),
 		sent:       sentTable{rows: snap.Sent},
 		inbox:      newInbox(snap.Inbox),
+		known:      newKnowledge(snap.Groups, snap.Devices),
+		again:      againTable{rows: snap.Again},
+		questions:  questions{open: map[uint32]*question{}},
 		backlog:    snap.Inbox,
 		subscribed: map[uint64]struct{}{},
 		emptied:    make(chan struct{}),
@@ -123,41 +134,6 @@ func checkSnapshot(s *Snapshot) error {
 	return nil
 }
 
-// Send puts a message for the primary device of to into the outbox and returns its id when State has it; ticks come as
-// events that carry the id. The payload is copied, and compressed when that saves bytes.
-// Errors: ErrTooLarge, ErrReceiver, ErrOutboxFull, ErrClosed, ErrState, or ctx's when it has ended before.
-func (c *Client) Send(ctx context.Context, to uint64, payload []byte) (id uint64, err error) {
-	switch {
-	case ctx.Err() != nil:
-		return 0, ctx.Err()
-	case to == 0 || to > codec.UserMax:
-		return 0, fmt.Errorf("%w: %d", ErrReceiver, to)
-	case len(payload) > PayloadBytesMax:
-		return 0, fmt.Errorf("%w: %d bytes, at most %d", ErrTooLarge, len(payload), PayloadBytesMax)
-	}
-	blob, kind := packPayload(payload)
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if err := c.usable(); err != nil {
-		return 0, err
-	}
-	if !c.up.room(len(blob)) {
-		return 0, ErrOutboxFull
-	}
-	now := c.cfg.now()
-	e := Entry{Kind: EntrySend, Peer: to, Time: now, PayloadKind: kind, Payload: blob}
-	e.Cseq = c.up.add(e)
-	c.journal.staged.Put = append(c.journal.staged.Put, e)
-	c.sent.add(e.Cseq, to, c.journal.staged)
-	c.journal.touch(now)
-	if err := c.commit(); err != nil {
-		c.cancel() // nothing can be promised any more
-		return 0, err
-	}
-	c.poke()
-	return e.Cseq, nil
-}
-
 // Events delivers everything that happens. The channel closes when the client ends; Err then says why.
 func (c *Client) Events() <-chan Event { return c.events }
 
@@ -182,7 +158,7 @@ func (c *Client) Ack(m Message) error {
 	return c.acknowledge(m)
 }
 
-// Read is Ack and tells the sender that m was read. The receipt goes through the outbox like a message; neighbours of one
+// Read is Ack and tells the sender that m was read, or in a group that everything up to m was. Of what an own device has sent nobody is told. The receipt goes through the outbox like a message; neighbours of one
 // stream share one. Errors: ErrOutboxFull (then m is not acknowledged either), ErrUnknownMessage, ErrClosed, ctx's.
 func (c *Client) Read(ctx context.Context, m Message) error {
 	if ctx.Err() != nil {
@@ -193,17 +169,15 @@ func (c *Client) Read(ctx context.Context, m Message) error {
 	if err := c.usable(); err != nil {
 		return err
 	}
-	if !c.up.room(0) {
+	if !c.up.room(0, 1) {
 		return ErrOutboxFull
 	}
-	if err := c.acknowledge(m); err != nil || m.Seq == 0 {
+	if err := c.acknowledge(m); err != nil || m.Seq == 0 || m.Own || m.Group != 0 && m.GroupSeq == 0 {
 		return err
 	}
 	now := c.cfg.now()
-	e := Entry{
-		Kind: EntryReceipt, Peer: m.From, Group: m.Group, Time: now,
-		ReceiptKind: uint8(codec.ReceiptRead), Device: m.Device, Gen: m.Gen, First: m.ID, Last: m.ID,
-	}
+	e := readReceipt(&m)
+	e.Time = now
 	if wider, ok := c.up.extendReceipt(&e, m.before); ok {
 		e = wider
 	} else {
@@ -212,6 +186,17 @@ func (c *Client) Read(ctx context.Context, m Message) error {
 	c.journal.staged.Put = append(c.journal.staged.Put, e)
 	c.urgently(now)
 	return nil
+}
+
+// readReceipt says that m was read. In a group the number is that of the group, and covers everything before it.
+func readReceipt(m *Message) Entry {
+	e := Entry{
+		Kind: EntryReceipt, Peer: m.From, Group: m.Group, ReceiptKind: uint8(codec.ReceiptRead), Device: m.Device, Gen: m.Gen, First: m.ID, Last: m.ID,
+	}
+	if m.Group != 0 {
+		e.Peer, e.Device, e.Gen, e.First, e.Last = 0, 0, 0, m.GroupSeq, m.GroupSeq
+	}
+	return e
 }
 
 // acknowledge settles m. The mutex is held.
@@ -286,7 +271,7 @@ func (c *Client) Sent(id uint64) (Sent, bool) {
 		return Sent{}, false
 	}
 	s := c.sent.rows[i]
-	if s.Level == TickNone && id <= c.up.ticked {
+	if s.Level == TickNone && c.again.newest(id) <= c.up.ticked {
 		s.Level = TickServer
 	}
 	return s, true

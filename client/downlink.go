@@ -107,27 +107,54 @@ func (d *downlink) accept(v *codec.Deliver) (arrival, before uint64, fresh bool)
 		return 0, 0, false
 	}
 	d.received = v.Seq
-	key := StreamKey{User: v.From, Device: v.Device, Gen: v.Gen, Group: v.Group}
+	key, id := streamOf(v)
 	row := d.streams[key]
 	if row == nil {
 		row = &streamRow{}
 		d.streams[key] = row
 	}
-	if v.ID > row.handed.last {
+	if id > row.handed.last {
 		before = row.handed.last
 	}
-	duplicate := !row.handed.take(v.ID)
+	duplicate := !row.handed.take(id)
 	d.arrivals++
 	d.uses++
 	row.used = d.uses
 	d.pending = append(d.pending, pendingRow{
 		arrival: d.arrivals, incarnation: d.incarnation, seq: v.Seq, settled: duplicate, message: !duplicate,
-		key: key, id: v.ID,
+		key: key, id: id,
 	})
 	if duplicate {
 		return 0, 0, false
 	}
 	return d.arrivals, before, true
+}
+
+// streamOf is to which stream a DELIVER belongs, and its number there. What a server has made for a group is a stream of its own: it has no sender, and
+// its numbers are the group's.
+func streamOf(v *codec.Deliver) (StreamKey, uint64) {
+	if v.Group != 0 && v.Kind >= codec.PayloadServerMin && v.Kind <= codec.PayloadServerMax {
+		return StreamKey{Group: v.Group}, v.GroupSeq
+	}
+	return StreamKey{User: v.From, Device: v.Device, Gen: v.Gen, Group: v.Group}, v.ID
+}
+
+// settleNewest settles the entry that was accepted last, which waits for no application.
+func (d *downlink) settleNewest() {
+	if n := len(d.pending); n > 0 {
+		d.pending[n-1].settled = true
+	}
+}
+
+// forgetEvents drops the streams of what servers have made for groups.
+func (d *downlink) forgetEvents(c *Change) {
+	for k := range d.streams {
+		if k.User == 0 {
+			delete(d.streams, k)
+			c.Streams = slices.DeleteFunc(c.Streams, func(s Stream) bool { return s.StreamKey == k })
+			c.StreamsGone = append(c.StreamsGone, k)
+		}
+	}
 }
 
 // acceptReceipt decides about a RECEIPT of the mailbox; it is settled at once. False: a duplicate.

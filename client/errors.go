@@ -44,6 +44,27 @@ var (
 	ErrTooManySubscriptions = errors.New("client: too many subscriptions")
 )
 
+// Errors of requests: everything that is asked of the server and answered.
+var (
+	// ErrInterrupted: the connection was lost between the request and its answer. Whether it was done is not known: ask how things are. Requests
+	// that may be done twice without harm are asked again by the client itself, and then end with ctx at the latest.
+	ErrInterrupted = errors.New("client: connection lost before the answer; it is not known whether it was done")
+	// ErrTooManyRequests: RequestsMax wait for their answers.
+	ErrTooManyRequests = errors.New("client: too many requests at once")
+	// ErrRequest: a field is missing or above its limit; nothing was asked.
+	ErrRequest = errors.New("client: request")
+	// ErrGroup: the id or name can't be a group's.
+	ErrGroup = errors.New("client: not a group")
+	// ErrNotPrimary: only the user's primary device may do that.
+	ErrNotPrimary = errors.New("client: only the primary device, number 0, may do that")
+	// ErrNoSignKey: the plain transport has no keys, and so nothing to sign with.
+	ErrNoSignKey = errors.New("client: the plain transport has no key to sign with")
+	// ErrDeviceList: a list of devices is malformed, or not signed by its user's primary device.
+	ErrDeviceList = errors.New("client: list of devices")
+	// ErrDeviceKeyChanged: the user's primary device has another key than the pinned one: a new phone, or an impostor. See TrustDevices.
+	ErrDeviceKeyChanged = errors.New("client: the primary device has another key than before")
+)
+
 // Errors that end a connection or the client.
 var (
 	// ErrProtocol: the server sent what the protocol does not allow.
@@ -72,6 +93,8 @@ var (
 	ErrNotRegistered = &ServerError{Code: codec.CodeNotRegistered}
 	// ErrTokenRefused: the registration token is forged, expired, used, or somebody else's.
 	ErrTokenRefused = &ServerError{Code: codec.CodeTokenRefused}
+	// ErrDeviceRemoved: the device was removed from its account, or the account was deleted.
+	ErrDeviceRemoved = &ServerError{Code: codec.CodeDeviceRemoved}
 	// ErrDraining: the server is going down; it is fine to come back.
 	ErrDraining = &ServerError{Code: codec.CodeDraining}
 )
@@ -138,6 +161,12 @@ var codeTexts = map[codec.ErrorCode]string{
 	codec.CodeInternal:        "failed on this message",
 	codec.CodeNotForGroups:    "not possible for groups",
 	codec.CodeInvalidReceiver: "that id can't name a user",
+	codec.CodeEpochStale:      "the group has changed since",
+	codec.CodeDevicesStale:    "the user's devices have changed since",
+	codec.CodeRefused:         "refused by a rule of the operator or of the other user",
+	codec.CodeNotAllowed:      "this takes an admin, or the primary device",
+	codec.CodeInvalid:         "a field is missing, too long or damaged",
+	codec.CodeNotFound:        "there is no such thing",
 	codec.CodeMalformed:       "malformed frame",
 	codec.CodeCseqGap:         "gap in the numbers of sent messages",
 	codec.CodeUnexpected:      "frame not expected here",
@@ -148,6 +177,7 @@ var codeTexts = map[codec.ErrorCode]string{
 	codec.CodeAckInvalid:      "acknowledged what was never delivered",
 	codec.CodeNotRegistered:   "does not know this device, or knows it with another key",
 	codec.CodeTokenRefused:    "refused the registration token",
+	codec.CodeDeviceRemoved:   "the device was removed from its account, or the account was deleted",
 	codec.CodeDraining:        "going down",
 	codec.CodeLoginTimeout:    "login took too long",
 	codec.CodeIdle:            "nothing heard from this client for too long",

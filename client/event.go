@@ -6,7 +6,7 @@ import (
 	"trunkline/codec"
 )
 
-// Event is one of Message, Tick, Rejected, Refused, CaughtUp, Presence, Typing, Connected, Disconnected.
+// Event is one of Message, GroupEvent, Tick, Rejected, Refused, CaughtUp, Presence, Typing, DevicesRefused, Connected, Disconnected.
 type Event interface{ event() }
 
 // Message is something somebody sent to this device. It comes again in a later run until it was acknowledged.
@@ -21,6 +21,8 @@ type Message struct {
 	Time     time.Time // when the server took it, to the second
 	Kind     uint8     // the clients' business; without codec.PayloadCompressed unless the payload could not be expanded
 	Payload  []byte    // the application's own copy
+	Own      bool      // another device of this user has sent it, to the user To or to Group. ID is that device's number
+	To       uint64    // of an own direct message: to whom it went; else 0
 
 	arrival uint64 // this client's running number; what Ack goes by
 	before  uint64 // id of the message before it in the stream, 0 for none: two neighbours share one read receipt
@@ -56,23 +58,24 @@ func (l TickLevel) String() string {
 }
 
 // Tick reports progress of this client's messages First..Last. Level TickServer covers everything in that range, to
-// whomever it went (numbers of read receipts are among them), and Peer is 0. Above that it covers those of the range
-// that went to Peer. A server has taken a message when it is decided that it will be delivered or rejected: Rejected may come
+// whomever it went (numbers that are no messages of the application are among them: read receipts, copies for own devices, repetitions),
+// and Peer is 0. Above that it covers those of the range that went to Peer, or to Group: then every member has them or has read them. A server has taken a message when it is decided that it will be delivered or rejected: Rejected may come
 // before the TickServer that covers it or behind it, but not behind the answer to a CatchUp after that tick.
 type Tick struct {
 	Level       TickLevel
 	First, Last uint64
 	Peer        uint64
-	Device      uint8 // of the peer, which received or read
-	Group       uint64
+	Device      uint8  // of the peer, which received or read
+	Group       uint64 // not 0: of messages to that group; Peer is 0
 	Time        time.Time
 }
 
 // Rejected reports that the server refused a message for good. It is not sent again.
 type Rejected struct {
-	ID   uint64
-	Peer uint64
-	Code codec.ErrorCode
+	ID    uint64
+	Peer  uint64
+	Group uint64 // not 0: it went to that group; Peer is 0
+	Code  codec.ErrorCode
 }
 
 // Refused reports a soft error. With a code that names a message (rate limited, server full) the client waits RetryIn
@@ -89,6 +92,55 @@ type CaughtUp struct {
 	No uint64
 }
 
+// GroupChange says what happened in a group.
+type GroupChange uint8
+
+// The changes.
+const (
+	GroupCreated GroupChange = iota + 1
+	GroupAdded
+	GroupRemoved
+	GroupPromoted
+	GroupDemoted
+	GroupLeft
+	GroupSubject
+	GroupInvite
+	GroupJoined
+)
+
+// String is the change in a word: created, added, removed, promoted, demoted, left, subject, invite, joined.
+func (g GroupChange) String() string {
+	if int(g) < len(groupChanges) && groupChanges[g] != "" {
+		return groupChanges[g]
+	}
+	return "unknown"
+}
+
+// groupChanges is never written to.
+var groupChanges = [...]string{
+	GroupCreated: "created", GroupAdded: "added", GroupRemoved: "removed", GroupPromoted: "promoted", GroupDemoted: "demoted",
+	GroupLeft: "left", GroupSubject: "subject", GroupInvite: "invite", GroupJoined: "joined",
+}
+
+// GroupEvent reports a change of a group, in one order with its messages. It needs no Ack: who misses one in a crash asks for the Group.
+type GroupEvent struct {
+	Group    uint64
+	GroupSeq uint64
+	Change   GroupChange
+	Epoch    uint32
+	By       uint64   // who did it
+	Users    []uint64 // whom it is about
+	Subject  string   // with GroupCreated and GroupSubject
+	Time     time.Time
+}
+
+// DevicesRefused reports that the server showed a list of a user's devices which the user's primary device has not signed, as this client knows it: a
+// server that lies, or a user with a new primary. The list is not used; after a person has made sure of the user, TrustDevices takes it.
+type DevicesRefused struct {
+	User uint64
+	Err  error // ErrDeviceList, ErrDeviceKeyChanged
+}
+
 // Presence reports a user named to Subscribe.
 type Presence struct {
 	User      uint64
@@ -96,7 +148,7 @@ type Presence struct {
 	LastSeen  time.Time // zero: unknown
 }
 
-// Typing reports that User writes (or stopped).
+// Typing reports that User writes (or stopped). When nothing more is heard for TypingLasts, the client reports TypingPaused by itself.
 type Typing struct {
 	User   uint64
 	Device uint8
@@ -126,12 +178,14 @@ type Disconnected struct {
 	RetryIn time.Duration
 }
 
-func (Message) event()      {}
-func (Tick) event()         {}
-func (Rejected) event()     {}
-func (Refused) event()      {}
-func (CaughtUp) event()     {}
-func (Presence) event()     {}
-func (Typing) event()       {}
-func (Connected) event()    {}
-func (Disconnected) event() {}
+func (Message) event()        {}
+func (GroupEvent) event()     {}
+func (Tick) event()           {}
+func (Rejected) event()       {}
+func (Refused) event()        {}
+func (CaughtUp) event()       {}
+func (Presence) event()       {}
+func (Typing) event()         {}
+func (DevicesRefused) event() {}
+func (Connected) event()      {}
+func (Disconnected) event()   {}

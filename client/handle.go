@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"trunkline/codec"
+	"trunkline/codec/iq"
 )
 
 // One function for each frame that a server sends after login. All run on the reader's goroutine.
@@ -20,6 +21,9 @@ func (c *Client) handleDeliver(l *link, f codec.Frame) error {
 		return fmt.Errorf("%w: %d entries delivered ahead of the ACK", ErrProtocol, PendingMax)
 	}
 	l.fence.entry(v.Seq)
+	if v.Kind >= codec.PayloadServerMin && v.Kind <= codec.PayloadServerMax {
+		return c.handleGroupEvent(l, &v)
+	}
 	kept := c.keeps(&v)
 	arrival, before, fresh := c.down.accept(&v)
 	if fresh && kept {
@@ -34,11 +38,75 @@ func (c *Client) handleDeliver(l *link, f codec.Frame) error {
 		return nil
 	}
 	payload, kind := unpackPayload(v.Blob, v.Kind)
-	c.emit(l, Message{
+	c.emit(l, ownMessage(Message{
 		ID: v.ID, From: v.From, Device: v.Device, Gen: v.Gen, Seq: v.Seq, Group: v.Group, GroupSeq: v.GroupSeq,
 		Time: seconds(v.TimeSec), Kind: kind, Payload: payload, arrival: arrival, before: before,
-	})
+	}, c.cfg.user))
 	return nil
+}
+
+// handleGroupEvent takes what the server has made of a change of a group. It is settled at once, and so is what this version does not know. The mutex
+// is held on entry and not on return.
+func (c *Client) handleGroupEvent(l *link, v *codec.Deliver) error {
+	_, _, fresh := c.down.accept(v)
+	var ev iq.Event
+	if fresh {
+		c.down.settleNewest()
+		if v.Group == 0 || v.Kind != codec.PayloadGroupEvent {
+			fresh = false
+		} else if err := iq.ParseEvent(&c.tape, v.Blob, &ev); err != nil {
+			c.log.Info("event of a group passed over", "group", GroupName(v.Group), "err", err)
+			fresh = false
+		} else {
+			c.learnEpoch(v.Group, ev.Epoch)
+		}
+	}
+	if c.down.settle(c.journal.staged) {
+		c.urgently(c.cfg.now())
+	}
+	c.poke()
+	c.mu.Unlock()
+	if fresh {
+		c.emit(l, GroupEvent{
+			Group: v.Group, GroupSeq: v.GroupSeq, Change: changeOf(ev.Op), Epoch: ev.Epoch, By: v.From, Users: ev.Users, Subject: ev.Text,
+			Time: seconds(v.TimeSec),
+		})
+	}
+	return nil
+}
+
+// changeOf is what an operation has done; 0: nothing that this version knows.
+func changeOf(op iq.Op) GroupChange {
+	switch op {
+	case iq.OpGroupCreate:
+		return GroupCreated
+	case iq.OpGroupAdd:
+		return GroupAdded
+	case iq.OpGroupRemove:
+		return GroupRemoved
+	case iq.OpGroupPromote:
+		return GroupPromoted
+	case iq.OpGroupDemote:
+		return GroupDemoted
+	case iq.OpGroupLeave:
+		return GroupLeft
+	case iq.OpGroupSubject:
+		return GroupSubject
+	case iq.OpGroupInvite:
+		return GroupInvite
+	case iq.OpGroupJoin:
+		return GroupJoined
+	}
+	return 0
+}
+
+// serverTicks are the events of a first tick. The mutex is held.
+func (c *Client) serverTicks(first, last uint64, at time.Time) []Event {
+	var events []Event
+	for _, s := range c.again.known(first, last, false) {
+		events = append(events, Tick{Level: TickServer, First: s.first, Last: s.last, Time: at})
+	}
+	return events
 }
 
 func (c *Client) handleTick(l *link, f codec.Frame) error {
@@ -48,17 +116,19 @@ func (c *Client) handleTick(l *link, f codec.Frame) error {
 	}
 	c.mu.Lock()
 	first, last, ok := c.up.tick(v.UpHigh)
+	var events []Event
 	if last != 0 {
 		c.journal.touch(c.cfg.now())
 		c.outboxShrank()
 		c.poke()
+		events = c.serverTicks(first, last, seconds(v.TimeSec))
 	}
 	c.mu.Unlock()
 	if !ok {
 		return fmt.Errorf("%w: ACK of %d, which was never sent", ErrProtocol, v.UpHigh)
 	}
-	if last != 0 {
-		c.emit(l, Tick{Level: TickServer, First: first, Last: last, Time: seconds(v.TimeSec)})
+	for _, ev := range events {
+		c.emit(l, ev)
 	}
 	return nil
 }
@@ -104,29 +174,49 @@ func (c *Client) report(v *codec.Receipt) []Event {
 	case codec.ReceiptPlayed:
 		level = TickPlayed
 	}
-	if !c.sent.raise(v.Peer, v.First, v.Last, level, c.journal.staged) {
-		return nil
+	peer, group := receiver(v)
+	c.up.held.release(peer, group, v.First, v.Last)
+	var events []Event
+	for _, s := range c.again.known(v.First, v.Last, true) {
+		if c.sent.raise(peer|group, s.first, s.last, level, c.journal.staged) {
+			events = append(events, Tick{
+				Level: level, First: s.first, Last: s.last, Peer: peer, Device: v.Device, Group: group, Time: seconds(v.TimeSec),
+			})
+		}
 	}
-	return []Event{Tick{
-		Level: level, First: v.First, Last: v.Last, Peer: v.Peer, Device: v.Device, Group: v.Group, Time: seconds(v.TimeSec),
-	}}
+	return events
 }
 
-// reportRejected makes one event for each rejected message; one that is no longer remembered is named by the range's
+// receiver is whom the messages went to that a receipt is about: a user or a group, the other is 0.
+func receiver(v *codec.Receipt) (peer, group uint64) {
+	if v.Group != 0 {
+		return 0, v.Group
+	}
+	if v.Peer&codec.GroupBit != 0 {
+		return 0, v.Peer
+	}
+	return v.Peer, 0
+}
+
+// reportRejected makes one event for each rejected message that is not sent again; one that is no longer remembered is named by the range's
 // first number. The server's mark has passed what it rejects, so a rejection is a first tick for everything up to it,
 // and both are kept by one commit: else the number would be missing in what is sent again to a server that lost its data.
 func (c *Client) reportRejected(v *codec.Receipt) []Event {
 	var events []Event
 	code := codec.ErrorCode(v.Code)
-	if c.sent.forgotten(v.First) {
-		events = append(events, Rejected{ID: v.First, Peer: v.Peer, Code: code})
+	peer, group := receiver(v)
+	c.repeat(v)
+	for _, s := range c.again.known(v.First, v.Last, false) {
+		if s.first == v.First && c.sent.forgotten(s.first) {
+			events = append(events, Rejected{ID: s.first, Peer: peer, Group: group, Code: code})
+		}
+		c.sent.reject(peer|group, s.first, s.last, code, c.journal.staged, func(id uint64) {
+			events = append(events, Rejected{ID: id, Peer: peer, Group: group, Code: code})
+		})
 	}
-	c.sent.reject(v.Peer, v.First, v.Last, code, c.journal.staged, func(id uint64) {
-		events = append(events, Rejected{ID: id, Peer: v.Peer, Code: code})
-	})
 	if first, last, ok := c.up.tick(v.Last); ok && last != 0 {
 		c.outboxShrank()
-		events = append(events, Tick{Level: TickServer, First: first, Last: last, Time: seconds(v.TimeSec)})
+		events = append(events, c.serverTicks(first, last, seconds(v.TimeSec))...)
 	}
 	return events
 }
@@ -149,7 +239,14 @@ func (c *Client) handleTyping(l *link, f codec.Frame) error {
 	if err != nil {
 		return fmt.Errorf("%w: TYPING: %w", ErrProtocol, err)
 	}
-	c.emit(l, Typing{User: v.Peer, Device: v.Device, State: TypingState(v.State)})
+	ev := Typing{User: v.Peer, Device: v.Device, State: TypingState(v.State)}
+	c.mu.Lock()
+	timed := c.typers.note(ev, c.cfg.now())
+	c.poke()
+	c.mu.Unlock()
+	if timed {
+		c.emit(l, ev)
+	}
 	return nil
 }
 
@@ -161,6 +258,9 @@ func (c *Client) handleError(l *link, f codec.Frame) error {
 	}
 	if v.Code.Closes() {
 		return refusalOf(f)
+	}
+	if c.refusedRequest(&v) {
+		return nil
 	}
 	wait := time.Duration(0)
 	if v.Code == codec.CodeRateLimited || v.Code == codec.CodeServerFull {

@@ -111,7 +111,7 @@ func (c *Client) early(h *codec.Hello) ([]byte, error) {
 		if !ok {
 			return b, nil
 		}
-		longer, p, err := appendEntryFrame(b, &e, parts)
+		longer, p, err := appendEntryFrame(b, &e, c.known.epoch(e.Group), parts)
 		if err != nil || len(longer) > secure.EarlyBytesMax {
 			c.up.rewind(e.Cseq) // later, in a record
 			return b, nil

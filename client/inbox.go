@@ -57,13 +57,13 @@ func (b *inbox) drop(no uint64, c *Change) (dropped bool) {
 	return true
 }
 
-// message is what the application gets of r.
-func (r *Received) message() Message {
+// message is what the application of that user gets of r.
+func (r *Received) message(user uint64) Message {
 	payload, kind := unpackPayload(r.Payload, r.Kind)
-	return Message{
+	return ownMessage(Message{
 		ID: r.ID, From: r.User, Device: r.Device, Gen: r.Gen, Seq: r.Seq, Group: r.Group, GroupSeq: r.GroupSeq,
 		Time: r.Time, Kind: kind, Payload: payload, arrival: r.No, before: r.Before,
-	}
+	}, user)
 }
 
 // keeps says whether the message of v goes into the inbox when it is accepted now. Where there is no room, or something before
@@ -87,7 +87,7 @@ func (c *Client) handOut(l *link) {
 		if c.ctx.Err() != nil {
 			return
 		}
-		c.emit(l, c.backlog[i].message())
+		c.emit(l, c.backlog[i].message(c.cfg.user))
 		c.backlog[i].Payload = nil
 	}
 	c.backlog = nil

@@ -14,8 +14,8 @@ const (
 	// OutboxBytesMax bounds their payloads. Over it: ErrOutboxFull.
 	OutboxBytesMax = 64 << 20
 	// PayloadBytesMax bounds one payload before compression, so that it is a fixed promise and not a matter of how well
-	// the bytes compress. Over it: ErrTooLarge.
-	PayloadBytesMax = codec.BlobBytesMax
+	// the bytes compress. It leaves room for what a copy for own devices says beside it. Over it: ErrTooLarge.
+	PayloadBytesMax = codec.BlobBytesMax - copyHeadBytes
 	// ExpandedBytesMax bounds a received payload after compression is undone. Over it the payload is handed over as it
 	// came, with codec.PayloadCompressed left in Kind.
 	ExpandedBytesMax = 256 << 10
@@ -38,6 +38,28 @@ const (
 	InboxBytesMax = 32 << 20
 	// RegistrationTokenBytesMax bounds WithRegistrationToken: it travels in an extension of HELLO. Over it: ErrConfig.
 	RegistrationTokenBytesMax = 255
+	// RequestsMax bounds the requests that wait for their answers. Over it: ErrTooManyRequests.
+	RequestsMax = 32
+	// requestTriesMax bounds the connections on which one request is asked: an answer that can't be read must not be asked for for ever. Over it:
+	// ErrInterrupted.
+	requestTriesMax = 8
+	// GroupsKnownMax bounds the groups whose epoch is remembered. Over it the sixteenth that was used longest ago is forgotten: a message to such a
+	// group names no epoch.
+	GroupsKnownMax = 4_096
+	// DevicesKnownMax bounds the users whose devices and pinned keys are remembered. Over it the sixteenth that was used longest ago is forgotten: the
+	// list is learned again, and the key pinned again, with the next message.
+	DevicesKnownMax = 16_384
+	// RepeatsMax bounds how often one message is sent again because its group or its receiver's devices have changed. Over it: Rejected.
+	RepeatsMax = 4
+	// AgainMax bounds the numbers that are remembered for messages which were sent again or in parts. Over it the oldest is forgotten: its receipts
+	// find no message.
+	AgainMax = 1_024
+	// heldEntriesMax and heldBytesMax bound the messages that are kept behind their first tick, because a rejection that asks for a repetition may
+	// follow. Over them the oldest goes: its rejection is then told as Rejected.
+	heldEntriesMax = 128
+	heldBytesMax   = 512 << 10
+	// TypersMax bounds those whose typing is timed. Over it others' typing is not reported.
+	TypersMax = 256
 	// SubscriptionsMax bounds the users whose presence is watched. Over it: ErrTooManySubscriptions.
 	SubscriptionsMax = 256
 	// EphemeralBytesMax bounds typing notices that wait to be written. Over it new ones are dropped: they are stale soon.
@@ -70,6 +92,10 @@ const (
 	RetryAfterMax = time.Hour
 	// BackoffResetAfter is how long a session must have lasted for the next lost connection to start at BackoffBase again.
 	BackoffResetAfter = 30 * time.Second
+	// TypingLasts is how long somebody writes who is not heard of again.
+	TypingLasts = 6 * time.Second
+	// typingRetry is when the end of somebody's typing is reported again to an application that has no room for it.
+	typingRetry = time.Second
 	// epochBlock is how many connection epochs are set aside with one commit. A process that ends leaves the rest unused.
 	epochBlock = 64
 	// keepaliveMin is the shortest keepalive that is believed, so that a damaged SUCCESS makes no ping storm.

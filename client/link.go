@@ -248,6 +248,9 @@ func (c *Client) attach(conn net.Conn, in *frameReader, h *codec.Hello, s *codec
 	if !resumed || lost || last != 0 {
 		c.journal.touch(now)
 	}
+	if lost {
+		c.forgetGroups()
+	}
 	if err := c.commit(); err != nil {
 		return nil, err
 	}
@@ -257,12 +260,13 @@ func (c *Client) attach(conn net.Conn, in *frameReader, h *codec.Hello, s *codec
 		greeting:  []Event{Connected{Resumed: resumed && !lost, ServerLost: lost, Generation: s.Gen}},
 	}
 	if last != 0 {
-		l.greeting = append(l.greeting, Tick{Level: TickServer, First: first, Last: last, Time: now})
+		l.greeting = append(l.greeting, c.serverTicks(first, last, now)...)
 		c.outboxShrank()
 	}
 	if c.closing {
 		return nil, ErrClosed
 	}
+	c.activeSaid = false
 	c.ephemeral = c.ephemeral[:0]
 	c.watchAgain()
 	c.link = l
@@ -280,10 +284,11 @@ func (c *Client) detach(l *link, err error) error {
 	c.ephemeral = c.ephemeral[:0]
 	switch {
 	case l.away != nil:
-		return l.away
+		err = l.away
 	case l.broken != nil:
-		return l.broken
+		err = l.broken
 	}
+	c.questions.interrupted(sayClosed(err))
 	return err
 }
 

@@ -96,7 +96,7 @@ func TestNothingIsSentFarAboveTheTickThatIsKept(t *testing.T) {
 func TestOutboxBytesAreBounded(t *testing.T) {
 	u := newUplink(Marks{}, nil)
 	u.bytes = OutboxBytesMax - 10
-	if !u.room(10) || u.room(11) {
+	if !u.room(10, 1) || u.room(11, 1) {
 		t.Error("room does not end at OutboxBytesMax")
 	}
 }

@@ -19,7 +19,12 @@ func (c *Client) run(l *link) {
 	if err == nil && !c.closing {
 		err = c.journal.err
 	}
-	c.err = err
+	c.err, c.ended = err, true
+	for _, asked := range []bool{true, false} {
+		for _, ref := range c.questions.inOrder(asked) {
+			c.questions.end(c.questions.open[ref], closedBy(err))
+		}
+	}
 	c.mu.Unlock()
 	c.cancel()
 	close(c.events)
@@ -159,7 +164,7 @@ func (c *Client) handle(l *link, f codec.Frame) error {
 	case codec.KindTicket:
 		return c.handleTicket(f)
 	case codec.KindNode:
-		return nil // nothing was asked
+		return c.handleNode(l, f)
 	}
 	if f.Kind.Skipped() {
 		return nil

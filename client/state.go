@@ -41,11 +41,13 @@ type Entry struct {
 	Cseq  uint64
 	Kind  EntryKind
 	Peer  uint64
-	Group uint64 // 0: direct
+	Group uint64 // 0: direct; else Peer of a message is 0
 	Time  time.Time
 
-	// Of a message.
-	PayloadKind uint8 // as it goes on the wire, codec.PayloadCompressed included
+	// Of a message. It goes to Devices of Peer, by the list of that version; by version 0 to the primary.
+	Known       uint32
+	Devices     []uint8 // never changed in place
+	PayloadKind uint8   // as it goes on the wire, codec.PayloadCompressed included
 	Payload     []byte
 
 	// Of a receipt.
@@ -75,7 +77,7 @@ type Stream struct {
 // Sent is what is known of a message that this device sent.
 type Sent struct {
 	ID       uint64
-	Peer     uint64
+	Peer     uint64 // a user, or a group with codec.GroupBit
 	Level    TickLevel
 	Rejected uint8 // an error code below 64, 0: not rejected
 }
@@ -101,6 +103,9 @@ type Snapshot struct {
 	Streams  []Stream
 	Sent     []Sent
 	Inbox    []Received
+	Groups   []KnownGroup
+	Devices  []KnownDevices
+	Again    []Again // in the order of ID
 }
 
 // Change is what one commit does. Applied in the order of the fields.
@@ -114,13 +119,21 @@ type Change struct {
 	SentGone    uint64      // every Sent up to this id is forgotten
 	Inbox       []Received  // added
 	InboxGone   uint64      // every Received up to this number leaves
+	GroupsGone  []uint64    // forgotten
+	Groups      []KnownGroup
+	DevicesGone []uint64 // users whose devices are forgotten
+	Devices     []KnownDevices
+	Again       []Again // added
+	AgainGone   uint64  // every Again up to this number is forgotten
 }
 
 // reset empties c and keeps its memory.
 func (c *Change) reset() {
 	clear(c.Put)
 	clear(c.Inbox)
+	clear(c.Devices)
 	*c = Change{
 		Put: c.Put[:0], Streams: c.Streams[:0], StreamsGone: c.StreamsGone[:0], Sent: c.Sent[:0], Inbox: c.Inbox[:0],
+		Groups: c.Groups[:0], GroupsGone: c.GroupsGone[:0], Devices: c.Devices[:0], DevicesGone: c.DevicesGone[:0], Again: c.Again[:0],
 	}
 }

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"time"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -19,6 +18,9 @@ import (
 //	streams  user u64, device u8, gen u16, group u64 -> id u64, below u64, used u64
 //	sent     id u64                                  -> peer u64, level u8, rejected u8
 //	inbox    no u64                                  -> message, see appendReceived
+//	groups   group u64                               -> see appendKnownGroup; this and what follows is empty in files of before
+//	devices  user u64                                -> see appendKnownDevices
+//	again    id u64                                  -> see appendAgain
 type fileState struct {
 	db  *bbolt.DB
 	key []byte // the commits' scratch: bbolt keeps keys until the transaction ends, so each use appends
@@ -29,7 +31,6 @@ const (
 	streamKeyBytes = 8 + 1 + 2 + 8
 	streamBytes    = 8 + 8 + 8
 	sentBytes      = 8 + 1 + 1
-	entryBytes     = 1 + 8 + 8 + 8 + 1 + 1 + 1 + 2 + 8 + 8 // before the payload
 )
 
 // The names of the buckets and of the one key in marks and in identity.
@@ -40,6 +41,9 @@ const (
 	bucketStreams  = "streams"
 	bucketSent     = "sent"
 	bucketInbox    = "inbox"
+	bucketGroups   = "groups"
+	bucketDevices  = "devices"
+	bucketAgain    = "again"
 	keyMarks       = "v1"
 	keyIdentity    = "v1"
 )
@@ -65,7 +69,9 @@ func OpenState(path string) (State, error) {
 }
 
 func createBuckets(tx *bbolt.Tx) error {
-	for _, name := range []string{bucketMarks, bucketIdentity, bucketOutbox, bucketStreams, bucketSent, bucketInbox} {
+	for _, name := range []string{
+		bucketMarks, bucketIdentity, bucketOutbox, bucketStreams, bucketSent, bucketInbox, bucketGroups, bucketDevices, bucketAgain,
+	} {
 		if _, err := tx.CreateBucketIfNotExists([]byte(name)); err != nil {
 			return err
 		}
@@ -132,6 +138,9 @@ func loadAll(tx *bbolt.Tx, snap *Snapshot) error {
 	if err != nil {
 		return err
 	}
+	if err := loadKnown(tx, snap); err != nil {
+		return err
+	}
 	return tx.Bucket([]byte(bucketSent)).ForEach(func(k, v []byte) error {
 		if len(k) != 8 || len(v) != sentBytes {
 			return fmt.Errorf("sent row of %d and %d bytes", len(k), len(v))
@@ -160,6 +169,9 @@ func (s *fileState) Commit(c *Change) error {
 			return err
 		}
 		if err := s.commitInbox(tx.Bucket([]byte(bucketInbox)), c); err != nil {
+			return err
+		}
+		if err := s.commitKnown(tx, c); err != nil {
 			return err
 		}
 		return s.commitSent(tx.Bucket([]byte(bucketSent)), c)
@@ -258,39 +270,4 @@ func parseStream(k, v []byte) Stream {
 		StreamKey: StreamKey{User: be.Uint64(k), Device: k[8], Gen: be.Uint16(k[9:]), Group: be.Uint64(k[11:])},
 		ID:        be.Uint64(v), Below: be.Uint64(v[8:]), Used: be.Uint64(v[16:]),
 	}
-}
-
-// appendEntry adds the value of an outbox row: kind u8, peer u64, group u64, time i64 (unix ms), payloadKind u8,
-// receiptKind u8, device u8, gen u16, first u64, last u64, payload.
-func appendEntry(b []byte, e *Entry) []byte {
-	if b == nil {
-		b = make([]byte, 0, entryBytes+len(e.Payload))
-	}
-	b = append(b, byte(e.Kind))
-	b = binary.BigEndian.AppendUint64(b, e.Peer)
-	b = binary.BigEndian.AppendUint64(b, e.Group)
-	b = binary.BigEndian.AppendUint64(b, uint64(e.Time.UnixMilli()))
-	b = append(b, e.PayloadKind, e.ReceiptKind, e.Device)
-	b = binary.BigEndian.AppendUint16(b, e.Gen)
-	b = binary.BigEndian.AppendUint64(b, e.First)
-	b = binary.BigEndian.AppendUint64(b, e.Last)
-	return append(b, e.Payload...)
-}
-
-// parseEntry undoes appendEntry. The payload is copied: v belongs to the transaction.
-func parseEntry(k, v []byte) (Entry, error) {
-	if len(k) != 8 || len(v) < entryBytes {
-		return Entry{}, fmt.Errorf("outbox row of %d and %d bytes", len(k), len(v))
-	}
-	be := binary.BigEndian
-	e := Entry{
-		Cseq: be.Uint64(k), Kind: EntryKind(v[0]), Peer: be.Uint64(v[1:]), Group: be.Uint64(v[9:]),
-		Time: time.UnixMilli(int64(be.Uint64(v[17:]))), PayloadKind: v[25], ReceiptKind: v[26], Device: v[27],
-		Gen: be.Uint16(v[28:]), First: be.Uint64(v[30:]), Last: be.Uint64(v[38:]),
-	}
-	if e.Kind != EntrySend && e.Kind != EntryReceipt {
-		return Entry{}, fmt.Errorf("outbox row of kind %d", v[0])
-	}
-	e.Payload = append([]byte(nil), v[entryBytes:]...)
-	return e, nil
 }

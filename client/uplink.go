@@ -3,7 +3,6 @@ package client
 import (
 	"time"
 
-	"trunkline/codec"
 	"trunkline/codec/secure"
 )
 
@@ -24,6 +23,7 @@ type uplink struct {
 	loaded   uint64 // the highest that came from State: an earlier process may have written it
 	bytes    int    // payload bytes in entries
 	inFlight int    // payload bytes in [ticked+1, next)
+	held     heldTable
 
 	windowEntries int
 	windowBytes   int
@@ -48,9 +48,9 @@ func (u *uplink) last() uint64 { return u.ticked + uint64(len(u.entries)) }
 // outstanding is how many entries have no first tick.
 func (u *uplink) outstanding() int { return len(u.entries) }
 
-// room says whether one more entry with that payload fits.
-func (u *uplink) room(payloadBytes int) bool {
-	return len(u.entries) < OutboxEntriesMax && u.bytes+payloadBytes <= OutboxBytesMax
+// room says whether n more entries with so much payload fit.
+func (u *uplink) room(payloadBytes, n int) bool {
+	return len(u.entries)+n <= OutboxEntriesMax && u.bytes+payloadBytes <= OutboxBytesMax
 }
 
 // add appends e under the next cseq, which it returns. The caller has asked room.
@@ -70,6 +70,10 @@ func (u *uplink) extendReceipt(e *Entry, before uint64) (Entry, bool) {
 	o := &u.entries[len(u.entries)-1]
 	same := o.Kind == EntryReceipt && o.ReceiptKind == e.ReceiptKind && o.Peer == e.Peer && o.Group == e.Group &&
 		o.Device == e.Device && o.Gen == e.Gen
+	if same && e.Group != 0 { // a group's number covers all below it
+		o.First, o.Last, o.Time = max(o.First, e.First), max(o.Last, e.Last), e.Time
+		return *o, true
+	}
 	if !same || before == 0 || o.Last != before || e.Last <= o.Last {
 		return Entry{}, false
 	}
@@ -93,6 +97,9 @@ func (u *uplink) tick(upHigh uint64) (first, last uint64, ok bool) {
 		u.bytes -= size
 		if u.entries[i].Cseq < u.next {
 			u.inFlight -= size
+		}
+		if u.entries[i].Kind == EntrySend {
+			u.held.add(&u.entries[i])
 		}
 		u.entries[i] = Entry{} // the payload may go
 	}
@@ -173,21 +180,3 @@ func (u *uplink) take(now time.Time) (Entry, bool) {
 
 // flying is how many entries wait for their tick on this connection.
 func (u *uplink) flying() int { return int(u.next - u.ticked - 1) }
-
-// appendEntryFrame adds the frame of e to b. parts is scratch.
-func appendEntryFrame(b []byte, e *Entry, parts codec.Parts) ([]byte, codec.Parts, error) {
-	if e.Kind == EntryReceipt {
-		r := codec.Receipt{
-			Seq: e.Cseq, Kind: codec.ReceiptKind(e.ReceiptKind), Device: e.Device, Gen: e.Gen, Peer: e.Peer,
-			First: e.First, Last: e.Last, TimeSec: uint32(e.Time.Unix()), Group: e.Group,
-		}
-		if e.Group != 0 {
-			r.Flags = codec.FlagGroup
-		}
-		b, err := codec.AppendReceipt(b, &r)
-		return b, parts, err
-	}
-	parts = parts[:0].Append(codec.Part{Kind: e.PayloadKind, Blob: e.Payload})
-	b, err := codec.AppendSend(b, &codec.Send{Cseq: e.Cseq, To: e.Peer, N: 1, Parts: parts})
-	return b, parts, err
-}

@@ -45,6 +45,7 @@ func (w *writer) step() time.Duration {
 			continue
 		}
 		now := c.cfg.now()
+		c.expireTypers(now)
 		// A commit under way pokes the writer at its end: what became durable by it is sent before the next one begins.
 		if j := &c.journal; j.idle() && (j.urgent || now.Sub(j.since) >= lazyCommitDelay) {
 			if c.commitOnce(); j.err != nil {
@@ -125,7 +126,9 @@ func (w *writer) fill(l *link, now time.Time) {
 	if l.away == nil {
 		w.buf = append(w.buf, c.ephemeral...)
 		c.ephemeral = c.ephemeral[:0]
+		w.appendState()
 		w.buf = c.appendWatch(w.buf)
+		w.appendQuestions()
 		w.appendOutbox(l, now)
 	}
 	if c.fenceDue(l) {
@@ -176,7 +179,7 @@ func (w *writer) appendOutbox(l *link, now time.Time) {
 			}
 			return
 		}
-		b, parts, err := appendEntryFrame(w.buf, &e, w.parts)
+		b, parts, err := appendEntryFrame(w.buf, &e, c.known.epoch(e.Group), w.parts)
 		if err != nil {
 			c.log.Error("outbox entry does not fit a frame", "cseq", e.Cseq, "err", err) // it was checked: a bug
 			return
@@ -218,6 +221,9 @@ func (w *writer) wait(now time.Time) time.Duration {
 	}
 	if c.journal.idle() {
 		sooner(c.journal.since.Add(lazyCommitDelay))
+	}
+	if at, ok := c.typers.next(); ok {
+		sooner(at)
 	}
 	if l != nil && l.broken == nil {
 		sooner(l.wrote.Add(l.keepalive))
