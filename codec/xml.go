@@ -28,7 +28,7 @@ const xmlBlobBytesMax = 256
 
 // AppendXML adds one line to dst that shows the frame as XMPP-looking XML, for people who debug. It shows any frame:
 // unknown kinds and damaged bodies as hex. The line is well-formed XML, is no wire format and may change.
-// Fixed stanzas allocate nothing but dst's growth; a NODE is parsed onto a tape of its own.
+// Fixed stanzas allocate nothing but dst's growth; a NODE, and what happened in a group, is parsed onto a tape of its own.
 func AppendXML(dst []byte, f Frame, dir Direction) []byte {
 	x := xmlWriter{dst: dst, dir: dir}
 	if err := x.frame(f); err != nil {

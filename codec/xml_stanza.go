@@ -127,8 +127,22 @@ func (x *xmlWriter) body(device, kind uint8, blob []byte) {
 	if kind&PayloadCompressed != 0 {
 		x.attrText("compressed", "true")
 	}
-	x.blob(blob)
+	if kind != PayloadGroupEvent || x.dir == ToServer || !x.event(blob) {
+		x.blob(blob)
+	}
 	x.close("body")
+}
+
+// event shows a payload that is a node; false: it is none, and nothing was written.
+func (x *xmlWriter) event(blob []byte) bool {
+	var tape Tape
+	if len(blob) == 0 || tape.Parse(&Node{Body: blob}) != nil {
+		return false
+	}
+	x.attr("bytes", uint64(len(blob)))
+	x.end()
+	x.value(tape.Root())
+	return true
 }
 
 func (x *xmlWriter) deliver(f Frame) error {

@@ -29,6 +29,15 @@ func TestAppendXML(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	event := []byte{0xFD, 1, 0x17, 0x09, 0x1F, 0xFA, 0xE9, 3, 0xEC, 0xFB}
+	deliver := func(kind uint8, blob []byte) Frame {
+		b, err := AppendDeliver(nil, &Deliver{Seq: 1, From: 2, Kind: kind, Flags: FlagGroup, Group: GroupBit | 4, GroupSeq: 9, Blob: blob})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return mustFrame(t, b)
+	}
+	const head = `<message seq="1" from="2" device="0" gen="0" id="0" ts="0" group="g4" gseq="9">`
 	for _, c := range []struct {
 		name  string
 		frame Frame
@@ -47,6 +56,13 @@ func TestAppendXML(t *testing.T) {
 			`<malformed kind="STATE" flags="0x0" error="codec: field value not defined" bytes="1" enc="hex">09</malformed>`},
 		{"an ACK means another thing in each direction", Frame{Kind: KindAck, Body: make([]byte, 8)}, ToServer, `<ack seq="0"/>`},
 		{"a server's ACK", Frame{Kind: KindAck, Body: make([]byte, 12)}, ToClient, `<ack id="0" ts="0"/>`},
+		{"what happened in a group is a node", deliver(PayloadGroupEvent, event), ToClient,
+			head + `<body kind="112" bytes="10"><group type="remove"><_>1004</_></group></body></message>`},
+		{"what is no node is hex", deliver(PayloadGroupEvent, event[:9]), ToClient,
+			head + `<body kind="112" bytes="9" enc="hex">fd0117091ffae903ec</body></message>`},
+		{"nothing happened", deliver(PayloadGroupEvent, nil), ToClient, head + `<body kind="112" bytes="0"></body></message>`},
+		{"a node of another kind is a client's business", deliver(PayloadGroupEvent|PayloadCompressed, event), ToClient,
+			head + `<body kind="112" compressed="true" bytes="10" enc="hex">fd0117091ffae903ecfb</body></message>`},
 		{"names that XML does not take", mustFrame(t, node), ToServer,
 			`<node ref="1"><_ _name="urn:trunkline:keys" _74776f20776f726473="&lt;&amp;&gt;" key="hex:0001" to="g4"><_>9223372036854775808</_><_></_></_></node>`},
 	} {

@@ -1,6 +1,10 @@
 package wirecases
 
-import "trunkline/codec"
+import (
+	"strings"
+
+	"trunkline/codec"
+)
 
 const (
 	sendHead    = "000000000000000d 00000000000003ea"                                      // cseq 13 to 1002
@@ -38,6 +42,12 @@ func sendCases() []Case {
 		good(up, k, "a SEND to a group has one payload for everybody",
 			"1c 10 02 000000000000000d 8000000000000004 01 00 01 0005 68656c6c6f",
 			codec.Send{Cseq: 13, To: codec.GroupBit | 4, Flags: codec.FlagGroup, N: 1, Parts: hello}),
+		good(up, k, "a SEND to a group says which epoch its sender knows",
+			"24 10 03 000000000000000d 8000000000000004 01 0006 03 04 00000007 00 01 0005 68656c6c6f",
+			codec.Send{Cseq: 13, To: codec.GroupBit | 4, Flags: codec.FlagGroup, N: 1, Ext: unhex("03 04 00000007"), Parts: hello}),
+		good(up, k, "a SEND says which list of devices its sender knows",
+			"24 10 01"+sendHead+"01 0006 04 04 00000002 00 01 0005 68656c6c6f",
+			codec.Send{Cseq: 13, To: 1002, N: 1, Ext: unhex("04 04 00000002"), Parts: hello}),
 		accepted("a payload of 64,512 bytes is the longest", append([]byte{1}, largest...), codec.Send{Cseq: 13, To: 1002, N: 1, Parts: largest}),
 		accepted("32 parts are the most", append([]byte{32}, many...), codec.Send{Cseq: 13, To: 1002, N: 32, Parts: many}),
 		accepted("a frame may be filled to its last byte", append([]byte{2}, full...), codec.Send{Cseq: 13, To: 1002, N: 2, Parts: full}),
@@ -81,6 +91,12 @@ func deliverCases() []Case {
 		good(down, k, "group fields lie before the extension block", "3b 11 03"+deliverHead+group+"0002 0500 68656c6c6f",
 			with(func(v *codec.Deliver) {
 				v.Flags, v.Group, v.GroupSeq, v.Ext = codec.FlagGroup, codec.GroupBit|4, 99, codec.Ext{5, 0}
+			})),
+		good(down, k, "what happened in a group comes as a DELIVER of kind 0x70, its id is the gseq",
+			"40 11 02 0000010000000008 00000000000003e9 00 70 0000 0000000000000063 6553f100"+group+"fd 02 17 09 1f d8ec e0 05 fa e9 03ec fb",
+			with(func(v *codec.Deliver) {
+				v.Seq, v.Kind, v.Gen, v.ID, v.Flags, v.Group, v.GroupSeq = 1<<40+8, codec.PayloadGroupEvent, 0, 99, codec.FlagGroup, codec.GroupBit|4, 99
+				v.Blob = unhex("fd 02 17 09 1f d8ec e0 05 fa e9 03ec fb")
 			})),
 		good(down, k, "an ephemeral DELIVER has seq 0", "27 11 0c"+ephemeral+"68656c6c6f",
 			with(func(v *codec.Deliver) { v.Seq, v.Flags = 0, codec.FlagNoStore|codec.FlagUrgent })),
@@ -144,6 +160,11 @@ func receiptCases() []Case {
 			})),
 		good(down, k, "a RECEIPT in a group, with an extension", "37 13 03"+read+"8000000000000004 0002 0500",
 			with(func(v *codec.Receipt) { v.Flags, v.Group, v.Ext = codec.FlagGroup, codec.GroupBit|4, codec.Ext{5, 0} })),
+
+		good(down, k, "a RECEIPT says that all of a group have a range", "33 13 02"+strings.Replace(fields(one, "01", "00", five, nine), "00000000000003ea", zero, 1)+
+			"8000000000000004", with(func(v *codec.Receipt) {
+			v.Kind, v.Peer, v.Flags, v.Group = codec.ReceiptDelivered, 0, codec.FlagGroup, codec.GroupBit|4
+		})),
 
 		badHead(up, k, "a RECEIPT that is one byte short is refused", "2a 13 00"+read[:len(read)-2], codec.ErrBodyLength),
 		bad(up, k, "a RECEIPT with a byte behind its fields is refused", "2c 13 00"+read+"00", codec.ErrBodyLength),
