@@ -149,6 +149,11 @@ func appendHead(dst []byte, kind Kind, flags Flags, bodyLen int) []byte {
 	return append(dst, byte(length)|0x80, byte(length>>7)|0x80, byte(length>>14), byte(kind), byte(flags))
 }
 
+// AppendFrame adds a frame as Next gave it, for whoever hands it on.
+func AppendFrame(dst []byte, f Frame) []byte {
+	return append(appendHead(dst, f.Kind, f.Flags, len(f.Body)), f.Body...)
+}
+
 // AppendPing adds a PING frame to dst: 3 bytes, no body. Whoever receives it answers PONG.
 func AppendPing(dst []byte) []byte { return appendHead(dst, KindPing, 0, 0) }
 

@@ -137,7 +137,7 @@ func (s *Shard) applyQueue() {
 			}
 		case queueReplace:
 			err = s.cfg.Queue.Replace(&q.entry)
-		case queueDrop:
+		case queueDrop, queueDiscard:
 			s.dropEntries(q)
 		}
 		if err != nil {

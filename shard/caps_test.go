@@ -206,9 +206,9 @@ func sendFrame(flags codec.Flags, ext, blob []byte) []byte {
 
 func TestWhatCanNotBeDeliveredIsRejectedAndTheConnectionStays(t *testing.T) {
 	for code, b := range map[codec.ErrorCode][]byte{
-		codec.CodeTooLarge:     sendFrame(0, nil, make([]byte, codec.BlobBytesMax+1)),
-		codec.CodeUnsupported:  sendFrame(codec.FlagExt, []byte{0, 2, 0x80, 0}, []byte("x")),
-		codec.CodeNotForGroups: sendFrame(codec.FlagGroup, nil, []byte("x")),
+		codec.CodeTooLarge:        sendFrame(0, nil, make([]byte, codec.BlobBytesMax+1)),
+		codec.CodeUnsupported:     sendFrame(codec.FlagExt, []byte{0, 2, 0x80, 0}, []byte("x")),
+		codec.CodeInvalidReceiver: sendFrame(codec.FlagGroup, nil, []byte("x")), // a user's id
 	} {
 		s := quietShard()
 		m := s.mailboxes.At(onlineMailbox(t, s, userOn(s.cfg.Placement, 0)))

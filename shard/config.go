@@ -73,6 +73,8 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.SubscriptionsMax, SubscriptionsMaxDefault)
 	setDefault(&c.UserSessionsMax, DevicesMax)
 	setDefault(&c.WriteBackMs, WriteBackMsDefault)
+	setDefault(&c.GroupMembersMax, GroupMembersMaxDefault)
+	c.GroupMembersMax = min(c.GroupMembersMax, GroupMembersLimit)
 	setDefault(&c.DirtyBytesMax, c.StoreBytesMax/dirtyPart)
 	return c
 }

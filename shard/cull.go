@@ -113,7 +113,11 @@ func (s *Shard) look(now int64, index uint32, m *mailbox) {
 		return
 	}
 	wait := s.cfg.MailboxIdleMs
-	if m.idle() == 1 && m.flags&(flagTicking|flagStarved) == 0 && m.held == 0 {
+	switch {
+	case m.flags&(flagTicking|flagStarved) != 0 || m.held != 0:
+	case m.state == mailboxGone:
+		wait = 0
+	case m.idle() == 1:
 		wait = min(wait-(now-int64(m.seenSec)*1_000), wait)
 	}
 	if wait <= 0 && s.forgettable(m) {
@@ -136,7 +140,7 @@ func (m *mailbox) idle() int64 {
 
 // forgettable says whether all can be kept that must outlive a mailbox.
 func (s *Shard) forgettable(m *mailbox) bool {
-	if m.device != 0 && len(s.wheel.companions) >= companionsMax {
+	if m.remembered() && len(s.wheel.companions) >= companionsMax {
 		return false
 	}
 	return m.givenOut(&s.world) <= generationsMax
@@ -159,20 +163,18 @@ func (s *Shard) drop(index uint32, m *mailbox) {
 	w := &s.wheel
 	w.seqFloor = max(w.seqFloor, m.last)
 	w.genFloor = max(w.genFloor, uint16(m.givenOut(&s.world)))
-	if m.device != 0 {
+	if m.remembered() {
 		w.companions[companion{m.user, m.device}] = struct{}{}
 	}
 	s.stats.Culled++
-	s.stats.MailboxesIdle--
-	if first := s.users.first(m.user); first != index {
-		s.unlink(first, index, m)
-	} else if m.next != 0 {
-		s.users.put(m.user, m.next)
-		s.handSeen(m.next, m)
-	} else {
-		s.users.remove(m.user)
-	}
+	s.stats.MailboxesIdle -= m.idle()
+	s.takeOut(index, m)
 	s.mailboxes.Free(index)
+}
+
+// remembered says whether a device is still known when its mailbox is culled: a companion that was not removed.
+func (m *mailbox) remembered() bool {
+	return m.device != 0 && m.state != mailboxGone && !ownDevice(m.device)
 }
 
 // unlink takes a mailbox that is not the first out of its user's list.

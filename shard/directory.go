@@ -2,6 +2,7 @@ package shard
 
 import (
 	"trunkline/codec"
+	"trunkline/codec/iq"
 	"trunkline/store"
 )
 
@@ -123,6 +124,13 @@ func (s *Shard) makeMailbox(user uint64, device uint8) codec.ErrorCode {
 	if m == nil {
 		return codec.CodeBusy
 	}
+	s.initMailbox(index, m, user, device)
+	delete(s.wheel.companions, companion{user, device})
+	return codec.CodeNone
+}
+
+// initMailbox begins a record that was just allocated.
+func (s *Shard) initMailbox(index uint32, m *mailbox, user uint64, device uint8) {
 	first := uint64(s.cfg.OwnerEpoch) << seqCounterBits
 	first = max(first, s.wheel.seqFloor)
 	*m = mailbox{user: user, device: device, state: mailboxOffline, last: first, acked: first, sent: first, next: s.users.first(user)}
@@ -134,8 +142,6 @@ func (s *Shard) makeMailbox(user uint64, device uint8) codec.ErrorCode {
 	}
 	s.stats.MailboxesIdle++
 	s.armWheel(index, m, s.cfg.MailboxIdleMs)
-	delete(s.wheel.companions, companion{user, device})
-	return codec.CodeNone
 }
 
 // seqCounterBits is the part of a seq that counts; the owner epoch is above it.
@@ -144,9 +150,20 @@ const seqCounterBits = 40
 // takeRoute appends s.current to every mailbox that it names, or to none.
 func (s *Shard) takeRoute(now int64) {
 	m := &s.current
+	if isGroup(m.user) {
+		s.takeGroupSend(now)
+		return
+	}
 	s.nowMs = now
 	s.doing = doing{machine: doingUser}
 	s.out.reset()
+	if s.policyOf(m.user).blocks(m.peer) {
+		s.doing.machine = doingNothing
+		s.stats.Blocked++
+		answer(m, msgStored, &s.out).parts = m.parts // an ordinary first tick, and nothing else
+		s.applyPosts()
+		return
+	}
 	if code, device := s.checkRoute(m); code != codec.CodeNone {
 		r := answer(m, msgRejected, &s.out)
 		r.code, r.peerDevice = uint8(code), device
@@ -197,15 +214,21 @@ func (s *Shard) checkRoute(m *message) (code codec.ErrorCode, device uint8) {
 	if m.flags&codec.FlagNoStore != 0 {
 		return codec.CodeNone, 0
 	}
+	if p := s.policyOf(m.user); p.devicesStale(m) {
+		s.tellDevices(m, &p.Devices)
+		return codec.CodeDevicesStale, 0
+	}
 	create := false
 	list := codec.Parts(m.payload)
 	for part, rest, ok := list.Next(); ok; part, rest, ok = rest.Next() {
-		index := s.find(m.user, part.Device, 0)
+		index, gone := s.receiver(m.user, part.Device)
 		switch {
-		case index != 0:
+		case index != 0 && !ownDevice(part.Device):
 			if b := s.mailboxes.At(index); b.full(len(part.Blob), &s.world) || s.crowded(b, m.peer, len(part.Blob)) {
 				return codec.CodeMailboxFull, part.Device
 			}
+		case gone, ownDevice(part.Device):
+			return codec.CodeNoSuchDevice, part.Device
 		case part.Device == 0, s.returns(m.user, part.Device):
 			create = true
 		case s.users.first(m.user) == 0:
@@ -218,6 +241,12 @@ func (s *Shard) checkRoute(m *message) (code codec.ErrorCode, device uint8) {
 		return s.makeMissing(m.user, codec.Parts(m.payload))
 	}
 	return codec.CodeNone, 0
+}
+
+// tellDevices shows a sender the present list of its receiver's devices.
+func (s *Shard) tellDevices(m *message, l *DeviceList) {
+	n := iq.Notice{Devices: iq.DeviceList{User: m.user, Version: l.Version, List: l.List, Signature: l.Signature}}
+	s.show(m.peer, m.peerDevice, must(iq.AppendNotice(nil, &n)))
 }
 
 // makeMissing makes the mailboxes that a message names and that may be made.

@@ -96,31 +96,6 @@ func TestARejectionIsATickAndWaitsToo(t *testing.T) {
 	}
 }
 
-// TestAGroupsMessageWaitsAndWhatIsBehindItToo: its place in the group's order must survive.
-func TestAGroupsMessageWaitsAndWhatIsBehindItToo(t *testing.T) {
-	r := newDiskRig(t, nil)
-	user := userOn(r.cfg.Placement, 0)
-	r.login(user, connA, 0, 0, 0, 1)
-	index := r.find(user, 0, 0)
-	p := r.mailboxes.At(index)
-	m := *p
-	r.out.reset()
-	m.add(&store.Entry{Kind: entryMessage, Flags: uint8(codec.FlagGroup), Peer: 2002, Gen: 1, First: 1}, []byte("text"), &r.world, &r.out)
-	r.applyQueue()
-	r.commitMailbox(index, p, &m)
-	r.applyMailbox(index, p)
-	r.tick(0)
-	r.route(3003, user, 1)
-	if r.sheet(connA).pushed != 0 {
-		t.Fatal("a group's message, or what is behind it, was pushed before the journal had it")
-	}
-	r.disk.sync()
-	r.tick(0)
-	if s := r.sheet(connA); len(s.seqs) == 0 || s.seqs[len(s.seqs)-1] != r.mailboxes.At(index).last {
-		t.Errorf("pushed %v once it is durable", s.seqs)
-	}
-}
-
 func TestANewGenerationIsToldWhenItIsDurable(t *testing.T) {
 	r := newDiskRig(t, nil)
 	user := userOn(r.cfg.Placement, 0)

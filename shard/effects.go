@@ -12,6 +12,7 @@ const (
 	queueAppend  queueOp = iota + 1
 	queueReplace         // the fields of the newest entry
 	queueDrop            // up to entry.Seq
+	queueDiscard         // the same, and the record's head is what says so: nobody took these entries, and no sender is told
 )
 
 type queueEffect struct {

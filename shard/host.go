@@ -47,9 +47,14 @@ type Queue interface {
 	Stats() store.Stats
 }
 
+// sharing is what a Queue may offer besides: one payload for several entries.
+type sharing interface {
+	AppendShared(e *store.Entry, of store.Key) error
+}
+
 // Clerk answers requests about users (iq.OpProfileGet and up), away from the loop.
 type Clerk interface {
 	// Ask takes a request of a logged-in session. frame is valid until it returns; the answer comes with Shard.Answer. false: too many wait,
-	// the client is to come again.
+	// the client is to come again. With conn 0 the shard asks for the rest of a deletion: the answer is Shard.Forgotten.
 	Ask(conn Conn, user uint64, device uint8, frame codec.Frame) bool
 }

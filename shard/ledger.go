@@ -3,7 +3,6 @@ package shard
 import (
 	"math"
 
-	"trunkline/codec"
 	"trunkline/store"
 )
 
@@ -92,10 +91,14 @@ func (s *Shard) freeLedger(m *mailbox) {
 
 // kept is what a mailbox's record must keep beside mark, last and acked, which have records of their own.
 func (m *mailbox) kept() (k store.Head) {
-	return store.Head{
+	k = store.Head{
 		User: m.user, Device: m.device, Flags: uint8(m.flags & flagAccount), Gen: m.gen, Registered: m.registered,
 		Token: m.token, Epoch: m.epoch, SeenSec: m.seenSec,
 	}
+	if m.state == mailboxGone {
+		k.Flags |= store.HeadGone
+	}
+	return k
 }
 
 // head is all that outlives the process of a mailbox's record.
@@ -136,7 +139,7 @@ func (s *Shard) overNoted() bool { return s.noted >= troubleNotesMax }
 
 // noteEntry notes a change of the Queue.
 func (s *Shard) noteEntry(q *queueEffect) {
-	if s.cfg.Disk == nil {
+	if s.cfg.Disk == nil || q.op == queueDiscard {
 		return
 	}
 	s.note.Entry, s.note.Payload = q.entry, q.payload
@@ -185,11 +188,9 @@ func (s *Shard) keep(index uint32, p, stepped *mailbox) {
 	}
 }
 
-// isGated says whether an entry must not be shown before the journal has it: a rejection, which its client takes for a tick, and a
-// group's message, whose place among the others must survive.
-func isGated(e *store.Entry) bool {
-	return e.Kind == entryRejected || codec.Flags(e.Flags)&codec.FlagGroup != 0
-}
+// isGated says whether an entry must not be shown before the journal has it: a rejection, which its client takes for a tick. A group's message,
+// whose place among the others must survive, is durable at the group's home before it goes out.
+func isGated(e *store.Entry) bool { return e.Kind == entryRejected }
 
 // awaited is a promise that is made when its turn is durable: the first tick of a mark, and what is gated up to a seq.
 type awaited struct {

@@ -96,6 +96,8 @@ const (
 	// loadRetryMs is when a load that failed is tried again, damagedRetryMs when the disk could not read what was written.
 	loadRetryMs    = 1_000
 	damagedRetryMs = 60_000
+	// forgetRetryMs is when the accounts are asked again to forget a user, if they have not answered.
+	forgetRetryMs = 10_000
 )
 
 // Rates.
@@ -152,6 +154,8 @@ const (
 	groupTicksMax = 1_024
 	// groupOpsMax changes of a group may wait for their turn. Over it: CodeRateLimited.
 	groupOpsMax = 64
+	// markSaveMs is how long the marks of a group may be in memory alone. After a crash what they said in that time is told with the next ones.
+	markSaveMs = 5_000
 	// userGroupsMax groups may a user be in. Over it: CodeTooMany.
 	userGroupsMax = 1_024
 )

@@ -16,6 +16,8 @@ import (
 //	                     early v  | detach               | confirm, or attach: the early session is kicked
 //	                          early ---------------------+
 //
+// gone is a device that was removed (remove.go): from any other state by a removal, and back by a newer registration.
+//
 // In early somebody reads it who may be a replay: nobody was kicked for that, nobody is told that the user is there, and it
 // gives way to any attach that is none.
 //
@@ -24,53 +26,58 @@ import (
 // drop, owe (a first tick is told at the end of the turn). "ignore" does nothing: a message from a connection that is not
 // attached is late.
 //
-//	event           offline             early                 online
-//	attach          online attached     online kick attached  online kick attached
-//	attach stale    refused             refused               refused
-//	attach ghost    online attached     refused               refused
-//	attach early    early attached      hold                  hold
-//	early old       hold                hold                  hold
-//	early stale     hold                hold                  hold
-//	confirm         ignore              online                ignore
-//	confirm late    ignore              ignore                ignore
-//	detach          ignore              offline               offline
-//	detach late     ignore              ignore                ignore
-//	send            ignore              route                 route
-//	send again      ignore              owe                   owe
-//	send gap        ignore              kick                  kick
-//	send stopped    ignore              soft                  soft
-//	send invalid    ignore              append push owe       append push owe
-//	read            ignore              receipt               receipt
-//	ack             ignore              drop receipt          drop receipt
-//	route           append              append push           append push
-//	stored          owe                 owe                   owe
-//	stored late     ignore              ignore                ignore
-//	rejected        append owe          append push owe       append push owe
-//	receipt         append              append push           append push
-//	receipt next    replace             append push           append push
-//	receipt gap     replace             append push           append push
-//	read gap        append stored       append stored push    append stored push
-//	receipt late    ignore              ignore                ignore
-//	read receipt    append stored       append stored push    append stored push
-//	tick            ignore              ticked                ticked
-//	credit          ignore              push                  push
-//	ping            ignore              ponged                ponged
-//	ping starved    ignore              ignore                ignore
-//	credit pinged   ignore              push ponged           push ponged
-//	durable         ignore              push owe              push owe
-//	durable late    ignore              ignore                ignore
-//	unsettled       ignore              attached push         attached push
-//	loaded          ignore              push                  push
-//	loaded pinged   ignore              push ponged           push ponged
-//	unread pinged   ignore              ponged                ponged
-//	ping behind     ignore              ignore                ignore
+//	event           offline             gone                early                 online
+//	attach          online attached     refused             online kick attached  online kick attached
+//	attach stale    refused             refused             refused               refused
+//	attach ghost    online attached     refused             refused               refused
+//	attach early    early attached      hold                hold                  hold
+//	early old       hold                hold                hold                  hold
+//	early stale     hold                hold                hold                  hold
+//	confirm         ignore              ignore              online                ignore
+//	confirm late    ignore              ignore              ignore                ignore
+//	detach          ignore              ignore              offline               offline
+//	detach late     ignore              ignore              ignore                ignore
+//	send            ignore              ignore              route                 route
+//	send again      ignore              ignore              owe                   owe
+//	send gap        ignore              ignore              kick                  kick
+//	send stopped    ignore              ignore              soft                  soft
+//	send invalid    ignore              ignore              append push owe       append push owe
+//	read            ignore              ignore              receipt               receipt
+//	ack             ignore              ignore              drop receipt          drop receipt
+//	route           append              ignore              append push           append push
+//	stored          owe                 ignore              owe                   owe
+//	stored late     ignore              ignore              ignore                ignore
+//	rejected        append owe          ignore              append push owe       append push owe
+//	receipt         append              ignore              append push           append push
+//	receipt next    replace             ignore              append push           append push
+//	receipt gap     replace             ignore              append push           append push
+//	read gap        append stored       stored              append stored push    append stored push
+//	receipt late    ignore              ignore              ignore                ignore
+//	read receipt    append stored       stored              append stored push    append stored push
+//	tick            ignore              ignore              ticked                ticked
+//	credit          ignore              ignore              push                  push
+//	ping            ignore              ignore              ponged                ponged
+//	ping starved    ignore              ignore              ignore                ignore
+//	credit pinged   ignore              ignore              push ponged           push ponged
+//	durable         ignore              ignore              push owe              push owe
+//	durable late    ignore              ignore              ignore                ignore
+//	unsettled       ignore              ignore              attached push         attached push
+//	loaded          ignore              ignore              push                  push
+//	loaded pinged   ignore              ignore              push ponged           push ponged
+//	unread pinged   ignore              ignore              ponged                ponged
+//	ping behind     ignore              ignore              ignore                ignore
+//	attach newer    online attached     online attached     online kick attached  online kick attached
+//	remove          gone discard        ignore              gone discard kick     gone discard kick
+//	remove own      gone discard        ignore              gone discard          gone discard
+//	remove late     ignore              ignore              ignore                ignore
 //
-// The end is culling: see wheel.
+// The end is culling, of those that are gone at once: see wheel and vanish.
 type mailboxState uint8
 
 const (
 	mailboxFree mailboxState = iota
 	mailboxOffline
+	mailboxGone
 	mailboxEarly
 	mailboxOnline
 	mailboxStates
@@ -149,6 +156,8 @@ func (m *mailbox) step(now int64, ev *mailboxEvent, w *world, out *effects) {
 	switch m.state {
 	case mailboxOffline:
 		m.stepOffline(now, ev, w, out)
+	case mailboxGone:
+		m.stepGone(now, ev, w, out)
 	case mailboxEarly, mailboxOnline:
 		m.stepOnline(now, ev, w, out)
 	default:
@@ -167,7 +176,7 @@ func (m *mailbox) stepOffline(now int64, ev *mailboxEvent, w *world, out *effect
 	case evLoaded, evUnread: // the client is gone again
 	case evMessage:
 		switch ev.message.kind {
-		case msgDetach, msgSend, msgRead, msgAck, msgPing, msgConfirm: // late: the client says it again when it is back
+		case msgDetach, msgSend, msgRead, msgAck, msgPing, msgConfirm, msgTell: // late: the client says it again when it is back
 		default:
 			m.anyMessage(now, ev, w, out)
 		}
@@ -234,6 +243,8 @@ func (m *mailbox) onlineMessage(now int64, ev *mailboxEvent, w *world, out *effe
 	case msgPing:
 		m.flags |= flagPinged
 		m.pong(out)
+	case msgTell:
+		m.toSession(out, msgFrames).payload = ev.message.payload
 	case msgConfirm:
 		if m.state == mailboxEarly {
 			m.becomeConfirmed(w, out)
@@ -262,6 +273,8 @@ func (m *mailbox) anyMessage(now int64, ev *mailboxEvent, w *world, out *effects
 		m.takeAnswer(ev.message, w, out)
 	case msgReceipt:
 		m.takeReceipt(ev.message, w, out)
+	case msgRemove:
+		m.becomeGone(ev.message, w, out)
 	default:
 		w.stats.Unexpected++
 	}

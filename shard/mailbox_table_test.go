@@ -53,8 +53,12 @@ func mailboxIn(s *Shard, state mailboxState) mailbox {
 	if err := s.cfg.Queue.Append(&entry, nil); err != nil {
 		panic(err)
 	}
-	if state != mailboxOffline {
+	switch {
+	case m.attached():
 		m.conn, m.sent, m.window, m.windowBytes = testConn, m.last, 1, windowEntryBytes
+	case state == mailboxGone:
+		s.cfg.Queue.Drop(m.user, 0, m.last, nil)
+		m.acked, m.sent, m.notices, m.inflight = m.last, m.last, 0, 0
 	}
 	return m
 }
@@ -84,7 +88,10 @@ func mailboxEvents() map[string]mailboxRow {
 	other := receipt(testGen, 2, 0, codec.ReceiptDelivered)
 	other.message.peerDevice = 4
 	read := func(s *Shard, m *mailbox) {
-		e, _ := s.cfg.Queue.Last(m.user, 0)
+		e, ok := s.cfg.Queue.Last(m.user, 0)
+		if !ok {
+			return // nothing waits where the device is gone
+		}
 		e.Kind = store.EntryKind(codec.ReceiptRead)
 		if err := s.cfg.Queue.Replace(&e); err != nil {
 			panic(err)
@@ -95,6 +102,8 @@ func mailboxEvents() map[string]mailboxRow {
 			kind: msgAttach, code: attachEarly, conn: 77, gen: gen, peerGen: gen, peer: 7, first: testSeqBase + 1, last: 3, seq: epoch,
 		})
 	}
+	removal := func(conn Conn, gen uint16) mailboxEvent { return said(message{kind: msgRemove, conn: conn, gen: gen}) }
+	account := func(_ *Shard, m *mailbox) { m.flags |= flagAccount }
 	behind := func(_ *Shard, m *mailbox) { m.sent, m.window, m.windowBytes = m.acked, 0, 0 }
 	stop := func(s *Shard, _ *mailbox) { s.setIntake(s.home(testPeer), 1) }
 	return map[string]mailboxRow{
@@ -105,6 +114,13 @@ func mailboxEvents() map[string]mailboxRow {
 		"early stale":  {ev: early(testGen-1, 6)},
 		"confirm":      {ev: said(message{kind: msgConfirm, conn: testConn})},
 		"confirm late": {ev: said(message{kind: msgConfirm, conn: 99})},
+		"attach newer": {
+			ev:      said(message{kind: msgAttach, conn: 77, peerGen: testGen + 1, peer: 7, first: 3, seq: 1}),
+			prepare: func(s *Shard, m *mailbox) { acked(s, m); account(s, m) },
+		},
+		"remove":       {ev: removal(0, 0)},
+		"remove own":   {ev: removal(testConn, testGen+1), prepare: account},
+		"remove late":  {ev: removal(0, testGen), prepare: account},
 		"attach stale": {ev: said(message{kind: msgAttach, conn: 77, gen: testGen - 1, peer: 7})},
 		"detach":       {ev: said(message{kind: msgDetach, conn: testConn})},
 		"detach late":  {ev: said(message{kind: msgDetach, conn: 99})},
@@ -200,10 +216,10 @@ func mailboxCell(s *Shard, m *mailbox, ev mailboxEvent) string {
 		words = append(words, messageKindNames[s.out.posts[i].message.kind])
 	}
 	for _, q := range s.out.queue {
-		words = append([]string{[]string{"", "append", "replace", "drop"}[q.op]}, words...)
+		words = append([]string{[]string{"", "append", "replace", "drop", "discard"}[q.op]}, words...)
 	}
 	if m.state != before || attach && words[len(words)-1] == "attached" {
-		words = append([]string{[]string{"free", "offline", "early", "online"}[m.state]}, words...)
+		words = append([]string{[]string{"free", "offline", "gone", "early", "online"}[m.state]}, words...)
 	}
 	if s.out.ticking {
 		words = append(words, "owe")

@@ -47,6 +47,10 @@ const (
 	msgInvited                         // user to group: yes, or why not
 	msgPart                            // group to user: you are in the group no longer
 	msgParted                          // user to group: leave me out, my account is gone
+	msgFanOne                          // a fan's loop to itself: the message for one member who has to be read first
+	msgPolicy                          // server to user: what it has decided
+	msgRemove                          // server to user: a device is removed
+	msgForget                          // server to user: the account is deleted
 	msgKindEnd
 )
 
@@ -97,6 +101,10 @@ const messageBytes = 66
 //	invited   group    user                                         op                  error
 //	part      user     group
 //	parted    group    user                                                now
+//	fanOne    user     sender                                       id     now                     flags, conn: the fan, payload as of fan
+//	policy    user                             reply loop                                          conn: reply conn, payload: see clerk.go
+//	remove    user                             reply loop                                          conn: reply conn, payload: the reply
+//	forget    user                             reply loop                                          conn: reply conn, payload: the reply
 //
 // hint is the addressed mailbox's index, so that the table of users need not be asked; in a route or receipt it is that of
 // the peer, which the answer takes back. A receipt with seq 0 wants no answer. from is the loop that a message came
@@ -184,7 +192,7 @@ func (k messageKind) hasParts() bool { return k == msgSend || k == msgRoute }
 
 func (k messageKind) hasPayload() bool {
 	switch k {
-	case msgPush, msgFrames, msgTell, msgFan, msgAsk:
+	case msgPush, msgFrames, msgTell, msgFan, msgFanOne, msgAsk, msgPolicy, msgRemove, msgForget:
 		return true
 	}
 	return k.hasParts()

@@ -11,6 +11,8 @@ type parking struct {
 	b       []byte
 	head    int
 	entries bool // the first one is a login that waits for a piece of its mailbox, not for the user
+	own     bool // the user is there, but not all of its state
+	drain   bool // the first one is a change of a group that waits until nothing goes out any more
 	damaged bool // the disk can't read the user
 }
 
@@ -34,38 +36,46 @@ func (p *parking) pop() {
 func (s *Shard) park(now int64) bool {
 	m := &s.current
 	p := s.parked[m.user]
-	switch m.kind {
-	case msgAttach, msgReceipt:
-	case msgRoute:
-		if m.flags&codec.FlagNoStore != 0 {
-			return false // for whoever is there
-		}
-	case msgDetach:
-		if p == nil {
-			return false
-		}
-	default:
+	if !m.parks(p) {
 		return false
 	}
 	switch {
 	case p != nil:
-	case s.users.first(m.user) == 0:
-		if s.parkingFull() {
+	case s.cfg.Disk != nil && s.users.first(m.user) == 0:
+		if s.parkingFull(now) {
 			return true
 		}
 		p = s.parkFor(m.user)
 		s.fetchUser(now, m.user)
-	case m.kind == msgAttach && s.needsPiece(m):
-		if s.parkingFull() {
+	case s.cfg.Disk != nil && m.kind == msgAttach && s.needsPiece(m):
+		if s.parkingFull(now) {
 			return true
 		}
 		p = s.parkFor(m.user)
 		p.entries = true
+	case s.mustDrain(m):
+		p = s.parkFor(m.user)
+		p.drain = true
 	default:
 		return false
 	}
 	s.keepParked(p, m)
 	return true
+}
+
+// parks says whether a message waits with others, p, or would have its user read.
+func (m *message) parks(p *parking) bool {
+	switch m.kind {
+	case msgAttach, msgReceipt, msgAsk, msgInvite, msgPart, msgParted, msgFanOne, msgPolicy, msgRemove, msgForget:
+		return true
+	case msgRoute:
+		return m.flags&codec.FlagNoStore == 0 // that is for whoever is there
+	case msgMark, msgInvited:
+		return p == nil || !p.drain // what goes out meanwhile is acknowledged, and asked for
+	case msgDetach:
+		return p != nil
+	}
+	return false
 }
 
 // parkFor begins a user's parking.
@@ -87,18 +97,23 @@ func (s *Shard) keepParked(p *parking, m *message) {
 
 // parkingFull refuses what may be refused when too many users are parked: logins come back, receipts are dropped. A message that was
 // let in is kept: intake has stopped long before.
-func (s *Shard) parkingFull() bool {
+func (s *Shard) parkingFull(now int64) bool {
 	m := &s.current
-	if len(s.parked) < parkedUsersMax || m.kind == msgRoute {
+	if len(s.parked) < parkedUsersMax {
+		return false
+	}
+	switch m.kind {
+	case msgAttach:
+		s.refuseLogin(m, codec.CodeBusy, refusalRetryMs+uint32(spread(m.user, refusalRetryMs)))
+	case msgReceipt:
+		s.stats.ReceiptsDropped++
+		s.answerReceipt(m)
+	case msgAsk:
+		s.answerAsk(now, m, codec.CodeServerFull)
+	default:
 		return false
 	}
 	s.stats.ParkingFull++
-	if m.kind == msgAttach {
-		s.refuseLogin(m, codec.CodeBusy, refusalRetryMs+uint32(spread(m.user, refusalRetryMs)))
-		return true
-	}
-	s.stats.ReceiptsDropped++
-	s.answerReceipt(m)
 	return true
 }
 
@@ -135,7 +150,7 @@ func (s *Shard) unpark(now int64) {
 }
 
 // replay takes a user's messages one by one. Each leaves the parking before it is taken: one that panics is not taken again.
-// It returns true when nothing is left or a login has to wait for a piece of its mailbox.
+// It returns true when nothing is left, or a login has to wait for a piece of its mailbox, or a change of a group for what goes out.
 func (s *Shard) replay(now int64, p *parking) (done bool) {
 	user := uint64(0)
 	for p.waiting() {
@@ -149,6 +164,10 @@ func (s *Shard) replay(now int64, p *parking) (done bool) {
 		user = s.current.user
 		if !p.damaged && s.current.kind == msgAttach && s.needsPiece(&s.current) {
 			p.entries = true
+			return true
+		}
+		if !p.damaged && s.mustDrain(&s.current) {
+			p.drain = true
 			return true
 		}
 		p.pop()

@@ -171,3 +171,13 @@ func (s *Shard) tellTyping(m *message) {
 		})
 	}
 }
+
+// policyChanged has the watchers of a user told anew: what they may see may be something else now.
+func (s *Shard) policyChanged(_ int64, user uint64) {
+	code, seenSec := s.presence(user)
+	for i := s.watched[user]; i != 0; {
+		c := s.watches.At(i)
+		s.tellPresence(int(c.loop), c.conn, user, code, seenSec)
+		i = c.next
+	}
+}

@@ -26,6 +26,7 @@ func (m *mailbox) takeReceipt(msg *message, w *world, out *effects) {
 			First:      msg.first,
 			Last:       msg.last,
 			TimeSec:    msg.timeSec,
+			Flags:      uint8(msg.flags & codec.FlagGroup),
 		}
 		m.add(&e, nil, w, out)
 	}

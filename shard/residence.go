@@ -33,7 +33,7 @@ func (s *Shard) hear(n *store.News) {
 		if s.trouble = n.Stopped; !s.trouble {
 			s.noted = 0
 		}
-	case store.NewsExpired:
+	case store.NewsExpired, store.NewsPending:
 		if s.users.first(n.User) == 0 && s.parked[n.User] == nil && len(s.parked) < parkedUsersMax {
 			s.parkFor(n.User)
 			s.fetchUser(now, n.User)
@@ -69,8 +69,44 @@ func (s *Shard) userCame(now int64, n *store.News) {
 		for i := range n.Heads {
 			s.install(now, &n.Heads[i])
 		}
+		if s.fetchOwn(n.User) {
+			p.own = true
+			return
+		}
+		s.becomeLoaded(now, n.User)
 	}
 	s.ready = append(s.ready, n.User)
+}
+
+// fetchOwn asks for what is not in memory of a place's own mailboxes. false: all is.
+func (s *Shard) fetchOwn(place uint64) bool {
+	asked := false
+	for i := s.users.first(place); i != 0; {
+		m := s.mailboxes.At(i)
+		if ownDevice(m.device) && m.ledger != 0 && s.ledgers.At(m.ledger).partly() {
+			asked = true
+			s.fetchEntries(m)
+		}
+		i = m.next
+	}
+	return asked
+}
+
+// ownCame takes a piece of a state into memory; with the last one the place goes on.
+func (s *Shard) ownCame(now int64, m *mailbox, l *ledger, n *store.News) {
+	before := l.loaded
+	s.restore(m, l, n)
+	p := s.parked[n.User]
+	switch {
+	case p == nil || !p.own:
+	case l.partly() && l.loaded == before: // there was no room in memory
+		l.flags |= ledgerLoading
+		s.retryLater(now, retry{user: n.User, device: n.Device, entries: true})
+	case !s.fetchOwn(n.User):
+		p.own = false
+		s.becomeLoaded(now, n.User)
+		s.ready = append(s.ready, n.User)
+	}
 }
 
 // coldCounts is what of a mailbox is not in the Queue.
@@ -99,11 +135,15 @@ func (s *Shard) install(now int64, h *store.LoadedHead) {
 	if h.Owner != s.cfg.OwnerEpoch {
 		m.flags |= flagDoubt
 	}
+	if h.Flags&store.HeadGone != 0 {
+		m.state = mailboxGone
+	}
 	s.users.put(h.User, index)
 	s.stats.MailboxesIdle += m.idle()
 	s.armWheel(index, m, s.cfg.MailboxIdleMs)
 	if h.Waiting() == 0 {
 		m.acked, m.sent = m.last, m.last
+		s.offerGone(index, m)
 	} else {
 		l := s.ledgerOf(index, m)
 		l.handed, l.above = m.last, m.last
@@ -157,8 +197,17 @@ func (s *Shard) entriesCame(now int64, n *store.News) {
 	l := s.ledgers.At(m.ledger)
 	l.flags &^= ledgerLoading
 	switch {
+	case n.Failed == store.LoadDamaged && ownDevice(n.Device) && s.parked[n.User] != nil:
+		s.stats.LoadsDamaged++
+		s.parked[n.User].damaged, s.parked[n.User].own = true, false
+		s.ready = append(s.ready, n.User)
+		return
 	case n.Failed != store.LoadDone:
 		s.failedEntries(now, m, n)
+		return
+	case ownDevice(n.Device):
+		s.ownCame(now, m, l, n)
+		s.freeLedger(m)
 		return
 	case m.attached() || s.parked[n.User] != nil:
 		s.restore(m, l, n)
@@ -218,7 +267,7 @@ func (s *Shard) failedEntries(now int64, m *mailbox, n *store.News) {
 
 // evictable says whether a mailbox has entries in memory that may leave it.
 func (s *Shard) evictable(m *mailbox, l *ledger) bool {
-	return !m.attached() && l.clean() && l.flags&ledgerLoading == 0 && int(m.entries+m.notices) > l.counts.Waiting()
+	return !m.attached() && !ownDevice(m.device) && l.clean() && l.flags&ledgerLoading == 0 && int(m.entries+m.notices) > l.counts.Waiting()
 }
 
 // evict makes room: entries of devices that are away, which the disk has, leave memory.
@@ -314,6 +363,8 @@ func (s *Shard) refuseDamaged(now int64) {
 	case msgReceipt:
 		s.stats.ReceiptsDropped++
 		s.answerReceipt(m)
+	default:
+		s.refuseAsked(now, m)
 	}
 	s.drainLocal(now)
 }

@@ -248,6 +248,7 @@ func (s *session) attachingMessage(now int64, m *message, w *world, out *effects
 		s.attached(now, m, w, out)
 	case msgHold:
 		s.becomeHeld(out)
+	case msgFrames: // of a request that an earlier session of this connection has made
 	case msgRefused, msgKick:
 		s.refuse(now, codec.ErrorCode(m.code), m.first, m.timeSec, w, out)
 	default:
@@ -302,6 +303,8 @@ func (s *session) openMessage(now int64, m *message, w *world, out *effects) {
 		out.frames = must(codec.AppendTyping(out.frames, &codec.Typing{Peer: m.peer, Device: m.peerDevice, State: m.code}))
 	case msgPonged:
 		s.ponged(out)
+	case msgFrames:
+		out.write(m.payload)
 	default:
 		w.stats.Unexpected++
 	}

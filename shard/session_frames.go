@@ -38,7 +38,7 @@ func (s *session) takeFrame(now int64, ev *event, w *world, out *effects) {
 	case codec.KindSubscribe:
 		err = s.takeSubscribe(ev, w, out)
 	case codec.KindNode:
-		err = s.takeNode(ev, out)
+		err = s.takeNode(now, ev, w, out)
 	default:
 		if !ev.frame.Kind.Known() {
 			return // the codec lets only kinds through that are to be skipped
@@ -88,20 +88,55 @@ func (s *session) takeSend(now int64, ev *event, w *world, out *effects) error {
 		code = codec.CodeUnsupported
 	case err != nil:
 		return err
-	case v.Flags&codec.FlagGroup != 0:
-		code = codec.CodeNotForGroups
-	case !validUser(v.To):
+	default:
+		code = checkParts(v.Parts)
+	}
+	to, known, named, err := receiver(&v)
+	if err != nil {
+		return err
+	}
+	if to == 0 {
 		code = codec.CodeInvalidReceiver
 	}
-	if !s.admit(now, v.Cseq, v.To, w, out) {
+	if !s.admit(now, v.Cseq, to, w, out) {
 		return nil
 	}
 	m := s.toMailbox(out, msgSend)
-	m.seq, m.peer, m.timeSec, m.flags, m.code = v.Cseq, v.To, uint32(now/1000), v.Flags, uint8(code)
+	m.seq, m.peer, m.timeSec, m.flags, m.code = v.Cseq, to, uint32(now/1000), v.Flags, uint8(code)
+	if named {
+		m.first, m.last = uint64(known), namesVersion
+	}
+	if to == 0 {
+		m.peer, m.flags = v.To, v.Flags&^codec.FlagGroup // as it was named
+	}
 	if code == codec.CodeNone {
 		m.parts, m.payload = v.N, v.Parts
 	}
 	return nil
+}
+
+// receiver is the place of who a SEND is for, 0 if there can't be such a one, and which version of its devices, or which epoch, the sender knows.
+func receiver(v *codec.Send) (place uint64, known uint32, named bool, err error) {
+	if v.Flags&codec.FlagGroup != 0 {
+		place, _ = placeOf(v.To)
+		known, named, err = v.Known(codec.ExtEpoch)
+		return place, known, named, err
+	}
+	if validUser(v.To) {
+		place = v.To
+	}
+	known, named, err = v.Known(codec.ExtDevices)
+	return place, known, named, err
+}
+
+// checkParts refuses kinds of payload that only the server makes.
+func checkParts(list codec.Parts) codec.ErrorCode {
+	for part, rest, ok := list.Next(); ok; part, rest, ok = rest.Next() {
+		if kind := part.Kind &^ codec.PayloadCompressed; kind >= codec.PayloadServerMin && kind <= codec.PayloadServerMax {
+			return codec.CodeUnsupported
+		}
+	}
+	return codec.CodeNone
 }
 
 // takeReceipt hands a read receipt to the mailbox. It shares the cseq with SENDs.
@@ -114,11 +149,15 @@ func (s *session) takeReceipt(now int64, ev *event, w *world, out *effects) erro
 		s.refuse(now, codec.CodeUnexpected, s.offset, 0, w, out) // only the server makes the others
 		return nil
 	}
-	if !s.admit(now, v.Seq, v.Peer, w, out) {
+	peer := v.Peer
+	if v.Flags&codec.FlagGroup != 0 {
+		peer, _ = placeOf(v.Group)
+	}
+	if !s.admit(now, v.Seq, peer, w, out) {
 		return nil
 	}
 	m := s.toMailbox(out, msgRead)
-	m.seq, m.peer, m.peerDevice, m.peerGen, m.flags = v.Seq, v.Peer, v.Device, v.Gen, v.Flags
+	m.seq, m.peer, m.peerDevice, m.peerGen, m.flags = v.Seq, peer, v.Device, v.Gen, v.Flags
 	m.first, m.last, m.timeSec, m.code = v.First, v.Last, uint32(now/1000), uint8(v.Kind)
 	return nil
 }
@@ -169,15 +208,5 @@ func (s *session) takeAck(now int64, ev *event, w *world, out *effects) error {
 	}
 	s.acknowledged(now, v.Seq)
 	s.toMailbox(out, msgAck).first = v.Seq
-	return nil
-}
-
-// takeNode answers that no cold stanza is served here.
-func (s *session) takeNode(ev *event, out *effects) error {
-	v, err := codec.ParseNode(ev.frame)
-	if err != nil {
-		return err
-	}
-	out.writeError(codec.CodeUnsupported, uint64(v.Ref), 0)
 	return nil
 }

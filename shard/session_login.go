@@ -24,7 +24,7 @@ func (s *session) greet(now int64, ev *event, w *world, out *effects) {
 	switch {
 	case hello.Version != codec.Version:
 		s.refuse(now, codec.CodeVersion, codec.Version, 0, w, out)
-	case !validUser(hello.User):
+	case !validUser(hello.User), hello.Device > codec.DeviceMax:
 		s.refuse(now, codec.CodeNotAuthorized, 0, 0, w, out)
 	case s.mayGreet(&hello, w) != codec.CodeNone:
 		s.refuse(now, s.mayGreet(&hello, w), 0, 0, w, out)

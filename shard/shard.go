@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"trunkline/codec"
+	"trunkline/codec/iq"
 	"trunkline/internal/slab"
 	"trunkline/store"
 )
@@ -18,11 +19,29 @@ type Shard struct {
 	world
 	host Host
 
-	local     []message // what machines of this loop are still to be told, from localHead on
-	localHead int
-	current   message // the one that is being taken
-	out       effects
-	encoded   []byte // one message on its way to another loop
+	local                           []message // what machines of this loop are still to be told, from localHead on
+	localHead                       int
+	current                         message // the one that is being taken
+	out                             effects
+	groups                          map[uint64]*groupHome // that are in use
+	fanning, fanningNext            []uint64              // groups with something to give out
+	fans                            map[uint64]fan        // messages of groups that some of this loop's members are still to get
+	fanNumber                       uint64
+	fanEntry                        store.Entry
+	fanPayload, groupBlob, snapshot []byte
+	fanShared                       store.Key // the entry whose payload the next one shares
+	shared                          sharing   // the Queue, if it can
+	groupTicks                      []groupTick
+	markedGroups                    []uint64 // whose marks are to be saved
+	change                          groupChange
+	request                         iq.Request
+	asks                            uint64
+	asking                          map[uint64]*asking
+	asked                           map[uint64]int // by group
+	replies                         replies
+	own                             effects // of state mailboxes, which change while a step's out is being filled or applied
+	chunk                           []byte  // one piece of a state
+	encoded                         []byte  // one message on its way to another loop
 
 	session   session   // the copy that steps
 	mailbox   mailbox   // the copy that steps
@@ -40,6 +59,10 @@ type Shard struct {
 	slotsMax uint32 // one above the highest slot seen
 	pace     drainPace
 	crowds   map[companion]shares // of mailboxes that fill up; each of them holds a part of StoreBytesMax, or of the disk
+
+	deletions  map[uint64]*deletion // of accounts, by user
+	forgetting []uint64             // users of deletions that the accounts have not answered yet
+	vanishing  []uint32             // mailboxes that may leave memory and disk
 
 	// Of the disk; unused without one.
 	note        store.Record // what is being noted
@@ -74,10 +97,14 @@ func New(cfg Config, host Host) *Shard {
 	s.watches = slab.NewSlab[watch](watchesMax)
 	s.watched = make(map[uint64]uint32)
 	s.states = make(map[uint64]*userState)
+	s.groups, s.fans = make(map[uint64]*groupHome), make(map[uint64]fan)
+	s.asking, s.asked = make(map[uint64]*asking), make(map[uint64]int)
+	s.shared, _ = s.cfg.Queue.(sharing)
 	s.helds = slab.NewSlab[held](heldMax)
 	s.ledgers = slab.NewSlab[ledger](2 * s.cfg.UsersMax)
 	s.parked = make(map[uint64]*parking)
 	s.crowds = make(map[companion]shares)
+	s.deletions = make(map[uint64]*deletion)
 	s.onNews = s.hear
 	s.pushing.f = s.pushing.entry
 	s.acking.f = s.acking.entry
@@ -176,6 +203,10 @@ func (s *Shard) Tick(now int64) {
 	if s.cfg.Disk != nil {
 		s.disk(now)
 	}
+	s.unpark(now)
+	s.fanOn(now)
+	s.goOnForgetting(now)
+	s.reply()
 	s.flushBacklog(now)
 	s.measureRoom()
 	s.checkIntake()
@@ -187,6 +218,7 @@ func (s *Shard) Tick(now int64) {
 	s.drainOn(now)
 	s.cull(now)
 	if s.cfg.Disk != nil {
+		s.vanish()
 		s.writeBack(now)
 		s.evict()
 	}
@@ -198,7 +230,6 @@ func (s *Shard) disk(now int64) {
 	s.durable(now, s.cfg.Disk.Durable())
 	s.workOff(now, &s.loaded, evLoaded)
 	s.workOff(now, &s.unread, evUnread)
-	s.unpark(now)
 	s.retryLoads(now)
 }
 
@@ -233,7 +264,7 @@ func (s *Shard) lookup(conn Conn) *session {
 
 // take gives s.current to the machine it is for, or has it wait for the disk.
 func (s *Shard) take(now int64) {
-	if s.cfg.Disk != nil && s.park(now) {
+	if (s.cfg.Disk != nil || isGroup(s.current.user)) && s.park(now) {
 		return
 	}
 	s.give(now)
@@ -253,6 +284,14 @@ func (s *Shard) give(now int64) {
 		s.takeRoute(now)
 	case msgWatch, msgUnwatch, msgTyping:
 		s.takeForUser()
+	case msgFan, msgFanOne:
+		s.takeFan(now)
+	case msgFanned, msgMark, msgInvited, msgParted:
+		s.takeForGroup(now)
+	case msgAsk:
+		s.takeAsk(now)
+	case msgInvite, msgPart, msgPolicy, msgRemove, msgForget:
+		s.takeForState(now)
 	case msgIntake:
 		s.setIntake(int(m.from), m.code)
 	}

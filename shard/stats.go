@@ -14,6 +14,11 @@ type Stats struct {
 	MessagesIn       uint64 // SENDs taken (ticked)
 	MessagesOut      uint64 // DELIVERs written
 	MessagesAcked    uint64 // mailbox entries dropped by a device's ACK
+	GroupMessages    uint64 // taken by groups of this loop
+	GroupDelivered   uint64 // entries that they have become in mailboxes of this loop
+	GroupMissed      uint64 // mailboxes of members that were full, or can't be read: their clients see a gap
+	GroupChanges     uint64 // changes of groups of this loop
+	Blocked          uint64 // messages whose receiver has blocked the sender: ticked and not kept
 	ReceiptsIn       uint64
 	ReceiptsOut      uint64
 	ReceiptsDropped  uint64     // for a user, device or generation that is not here, or over ReceiptEntriesMax
@@ -30,6 +35,10 @@ type Stats struct {
 	NotConversing    uint64 // messages refused for a while because of Config.Conversations; also in Refusals
 	Throttled        uint64 // times that a session was not read on because of Config.Controls
 	SessionLimited   uint64 // logins refused because of Config.UserSessionsMax
+	Removed          uint64 // devices removed from their accounts
+	Forgotten        uint64 // accounts deleted
+	Reports          uint64 // of users of this loop
+	Vanished         uint64 // mailboxes of removed devices that have left memory and disk
 	Culled           uint64 // mailboxes dropped because their devices stayed away
 	CullBacklog      int64  // mailboxes that are due to be looked at for that
 	MailboxesIdle    int64  // mailboxes of absent devices with nothing waiting and nothing in flight

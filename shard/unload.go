@@ -24,9 +24,11 @@ func (s *Shard) unloadable(now int64, user uint64) bool {
 	for i := s.users.first(user); i != 0; {
 		m := s.mailboxes.At(i)
 		switch {
-		case m.state != mailboxOffline, m.done|m.inflight != 0, m.held != 0, m.flags&(flagTicking|flagStarved) != 0:
+		case m.attached(), m.done|m.inflight != 0, m.held != 0, m.flags&(flagTicking|flagStarved) != 0:
 			return false
 		case now-int64(m.seenSec)*1_000 < s.cfg.MailboxIdleMs:
+			return false
+		case m.device == store.DevicePending && m.entries+m.notices > 0:
 			return false
 		case m.ledger != 0 && (!s.ledgers.At(m.ledger).clean() || s.ledgers.At(m.ledger).flags&ledgerLoading != 0):
 			return false
@@ -39,6 +41,7 @@ func (s *Shard) unloadable(now int64, user uint64) bool {
 // unload ends all mailboxes of a user; the disk has them. The one that is looked at is off the wheel, the others are not.
 func (s *Shard) unload(looked uint32, user uint64) {
 	s.stats.Unloaded++
+	s.leaveMemory(user)
 	first := s.users.first(user)
 	s.users.remove(user)
 	for i := first; i != 0; {
@@ -64,7 +67,7 @@ func (s *Shard) unload(looked uint32, user uint64) {
 // What is on the disk alone expires when it is read.
 func (s *Shard) expireHeld(now int64, index uint32, p *mailbox) {
 	before := now/1_000 - int64(s.cfg.RetentionSec)
-	if p.attached() || p.entries+p.notices == 0 || s.world.present(p) != everything {
+	if p.attached() || ownDevice(p.device) || p.entries+p.notices == 0 || s.world.present(p) != everything {
 		return
 	}
 	m, gone := *p, store.Counts{}

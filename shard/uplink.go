@@ -86,17 +86,24 @@ func (m *mailbox) refuse(code codec.ErrorCode, cseq uint64, retryMs uint32, w *w
 func (m *mailbox) routeSend(ev *mailboxEvent, w *world, out *effects) {
 	msg := ev.message
 	if msg.code != 0 {
-		m.settle(outcome{cseq: msg.seq, code: msg.code, peer: msg.peer, timeSec: msg.timeSec}, w, out)
+		m.settle(outcome{cseq: msg.seq, code: msg.code, peer: msg.peer, timeSec: msg.timeSec, group: msg.flags&codec.FlagGroup != 0}, w, out)
 		return
 	}
 	r := out.post(w.home(msg.peer), msgRoute)
 	r.user, r.peer, r.peerDevice, r.peerGen, r.hint = msg.peer, m.user, m.device, m.gen, ev.index
 	r.seq, r.timeSec, r.flags, r.parts, r.payload = msg.seq, msg.timeSec, msg.flags, msg.parts, msg.payload
+	r.first, r.last = msg.first, msg.last
 }
 
 func (m *mailbox) routeReceipt(ev *mailboxEvent, w *world, out *effects) {
 	msg := ev.message
-	if !validUser(msg.peer) || msg.flags&codec.FlagGroup != 0 {
+	if isGroup(msg.peer) {
+		r := out.post(w.home(msg.peer), msgMark)
+		r.user, r.peer, r.peerDevice, r.peerGen, r.hint = msg.peer, m.user, m.device, m.gen, ev.index
+		r.first, r.seq, r.timeSec, r.code = msg.last, msg.seq, msg.timeSec, msg.code
+		return
+	}
+	if !validUser(msg.peer) {
 		w.stats.ReceiptsDropped++
 		m.settle(outcome{cseq: msg.seq}, w, out)
 		return
@@ -114,6 +121,7 @@ type outcome struct {
 	timeSec    uint32
 	peerDevice uint8
 	code       uint8
+	group      bool // peer is a group's place
 }
 
 // takeAnswer takes the fate of something that was routed. An answer for another generation is late.
@@ -126,7 +134,7 @@ func (m *mailbox) takeAnswer(msg *message, w *world, out *effects) {
 		w.stats.MessagesIn++
 	}
 	if msg.kind == msgRejected {
-		o.code, o.peer, o.peerDevice, o.timeSec = msg.code, msg.peer, msg.peerDevice, msg.timeSec
+		o.code, o.peer, o.peerDevice, o.timeSec, o.group = msg.code, msg.peer, msg.peerDevice, msg.timeSec, isGroup(msg.peer)
 	}
 	m.settle(o, w, out)
 }
@@ -238,6 +246,9 @@ func (m *mailbox) reject(o outcome, w *world, out *effects) {
 		First:      o.cseq,
 		Last:       o.cseq,
 		TimeSec:    o.timeSec,
+	}
+	if o.group {
+		e.Flags = uint8(codec.FlagGroup)
 	}
 	m.add(&e, nil, w, out)
 }

@@ -129,12 +129,18 @@ func (m *mailbox) encode(e *store.Entry, payload []byte, w *world, out *effects)
 			Seq: e.Seq, From: e.Peer, Device: e.PeerDevice, Kind: e.PayloadTag, Gen: e.Gen, ID: e.First,
 			TimeSec: e.TimeSec, Flags: codec.Flags(e.Flags), Blob: payload,
 		}
+		if d.Flags&codec.FlagGroup != 0 {
+			d.Group, d.GroupSeq, d.Blob = splitGroup(payload)
+		}
 		out.scratch = must(codec.AppendDeliver(out.scratch, &d))
 	} else {
 		w.stats.ReceiptsOut++
 		r := codec.Receipt{
 			Seq: e.Seq, Kind: codec.ReceiptKind(e.Kind), Code: e.Code, Device: e.PeerDevice, Gen: e.Gen, Peer: e.Peer,
 			First: e.First, Last: e.Last, TimeSec: e.TimeSec,
+		}
+		if codec.Flags(e.Flags)&codec.FlagGroup != 0 {
+			r.Flags, r.Group, r.Peer = codec.FlagGroup, groupID(e.Peer), 0
 		}
 		out.scratch = must(codec.AppendReceipt(out.scratch, &r))
 	}
@@ -202,8 +208,27 @@ func (a *ackScan) entry(e *store.Entry, payload []byte) bool {
 	m.entries--
 	m.bytes -= uint32(len(payload))
 	a.w.stats.MessagesAcked++
-	a.secondTick(e)
+	if codec.Flags(e.Flags)&codec.FlagGroup != 0 {
+		a.groupMark(payload)
+	} else {
+		a.secondTick(e)
+	}
 	return true
+}
+
+// groupMark tells a group how far its member is.
+func (a *ackScan) groupMark(payload []byte) {
+	id, gseq, _ := splitGroup(payload)
+	place, _ := placeOf(id)
+	if n := len(a.out.posts); n > 0 {
+		r := &a.out.posts[n-1].message
+		if r.kind == msgMark && r.user == place {
+			r.first = max(r.first, gseq)
+			return
+		}
+	}
+	r := a.out.post(a.w.home(place), msgMark)
+	r.user, r.peer, r.first, r.code = place, a.m.user, gseq, uint8(codec.ReceiptDelivered)
 }
 
 // secondTick tells a sender that its message is with the device. Neighbours of one stream are told together, whatever cseqs lie

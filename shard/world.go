@@ -30,6 +30,7 @@ type world struct {
 	watched   map[uint64]uint32 // the first watch of a user, registered or not
 	helds     *slab.Slab[held]
 	states    map[uint64]*userState
+	tape      codec.Tape // of NODE frames
 	ledgers   *slab.Slab[ledger]
 
 	pushing pushScan
@@ -74,11 +75,13 @@ func (w *world) find(user uint64, device uint8, hint uint32) uint32 {
 	return 0
 }
 
-// devices counts a user's mailboxes, and those with a session beside `except`.
+// devices counts a user's mailboxes, but for the server's own, and those with a session beside `except`.
 func (w *world) devices(user uint64, except uint8) (all, online int) {
 	for i := w.users.first(user); i != 0; {
 		m := w.mailboxes.At(i)
-		all++
+		if !ownDevice(m.device) && m.state != mailboxGone {
+			all++
+		}
 		if m.state == mailboxOnline && m.device != except {
 			online++
 		}

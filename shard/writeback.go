@@ -108,6 +108,7 @@ func (s *Shard) written(turn uint64) {
 func (s *Shard) offer(i uint32, l *ledger) {
 	m := s.mailboxes.At(l.index)
 	s.freeLedger(m)
+	s.offerGone(l.index, m)
 	if m.ledger != 0 && s.evictable(m, l) && l.flags&ledgerEvictable == 0 {
 		l.flags |= ledgerEvictable
 		s.evictables = append(s.evictables, i)

@@ -25,6 +25,9 @@ import (
 //	read C PEER FIRST LAST CSEQ  RECEIPT read of the peer's messages; dev, gen
 //	ack C [SEQ]                  ACK, of all that came or of 1.5 (epoch and counter)
 //	ping C | state C 0 | node C | typing C USER STATE | subscribe C USER... | unsubscribe C USER...
+//	group C OP REF [GROUP] [USER...] [K=V...]  a request; the first group that is seen is g1, the next g2; token, text, code, seq
+//	gsend C GROUP CSEQ TEXT [K...]  SEND to a group; epoch=N, nostore
+//	gread C GROUP GSEQ CSEQ      RECEIPT read of a group's messages
 //	raw C HEX                    any bytes
 //	pieces C N...                the next bytes arrive in such pieces
 //	fin C | drop C               the client's last byte; the connection breaks
@@ -41,6 +44,7 @@ func scriptCommands() map[string]func(s *script, args []string) []string {
 		"subscribe": (*script).subscribe, "unsubscribe": (*script).unsubscribe, "raw": (*script).raw,
 		"pieces": (*script).pieces, "fin": (*script).fin, "drop": (*script).drop, "advance": (*script).advance,
 		"drain": (*script).drain, "restart": (*script).restart, "panic": (*script).panic, "stats": (*script).stats,
+		"group": (*script).group, "gsend": (*script).gsend, "gread": (*script).gread,
 	}
 }
 
@@ -78,6 +82,11 @@ func (s *script) named(text string) uint64 {
 	if id, ok := s.users[text]; ok {
 		return id
 	}
+	for id, name := range s.describer.names {
+		if name == text {
+			return id
+		}
+	}
 	return s.number(text)
 }
 
@@ -112,6 +121,7 @@ func (s *script) world(args []string) []string {
 		"proven":        func(c *shard.Config, n int64) { c.Proven = n != 0 },
 		"open":          func(c *shard.Config, n int64) { c.Open = n != 0 },
 		"sessions":      func(c *shard.Config, n int64) { c.UserSessionsMax = int(n) },
+		"members":       func(c *shard.Config, n int64) { c.GroupMembersMax = int(n) },
 		"idle":          func(c *shard.Config, n int64) { c.MailboxIdleMs = n },
 	}
 	rates := map[string]func(c *shard.Config, r shard.Rate){
@@ -304,7 +314,14 @@ func (s *script) state(args []string) []string {
 }
 
 func (s *script) node(args []string) []string {
-	b, err := codec.AppendNode(nil, &codec.Node{Ref: 5, Body: []byte{1}})
+	builder := codec.NewBuilder(nil)
+	builder.Open("weather")
+	builder.Close()
+	body, err := builder.Finish()
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	b, err := codec.AppendNode(nil, &codec.Node{Ref: 5, Body: body})
 	return s.write(s.conn(args[0]), b, err)
 }
 

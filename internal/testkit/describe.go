@@ -9,11 +9,18 @@ import (
 
 // describer says frames in words, with the names that a script has given to users.
 type describer struct {
-	names map[uint64]string
-	nowMs func() int64
+	names  map[uint64]string
+	nowMs  func() int64
+	groups int // that have a name
+	tape   codec.Tape
 }
 
+// The first time that a group is seen it gets a name: g1, g2, ...
 func (d *describer) user(id uint64) string {
+	if _, named := d.names[id]; !named && id&codec.GroupBit != 0 {
+		d.groups++
+		d.names[id] = fmt.Sprintf("g%d", d.groups)
+	}
 	if name, ok := d.names[id]; ok {
 		return name
 	}
@@ -61,6 +68,8 @@ func (d *describer) parse(f codec.Frame) (string, error) {
 	case codec.KindTyping:
 		v, err := codec.ParseTyping(f)
 		return fmt.Sprintf("peer=%s/%d state=%d", d.user(v.Peer), v.Device, v.State), err
+	case codec.KindNode:
+		return d.node(f)
 	case codec.KindPresence:
 		v, err := codec.ParsePresence(f)
 		return fmt.Sprintf("peer=%s state=%d%s", d.user(v.Peer), v.State, d.since(v.LastSeenSec)), err
@@ -105,7 +114,14 @@ func (d *describer) deliver(v *codec.Deliver) string {
 	if len(blob) > 40 {
 		blob = fmt.Sprintf("%s...(%d)", blob[:8], len(blob))
 	}
-	return fmt.Sprintf("seq=%s from=%s/%d gen=%d id=%d%s %q", seq(v.Seq), d.user(v.From), v.Device, v.Gen, v.ID, flags, blob)
+	text := fmt.Sprintf("%q", blob)
+	if v.Flags&codec.FlagGroup != 0 {
+		flags += fmt.Sprintf(" %s gseq=%d", d.user(v.Group), v.GroupSeq)
+		if v.Kind == codec.PayloadGroupEvent {
+			text = d.event(v.Blob)
+		}
+	}
+	return fmt.Sprintf("seq=%s from=%s/%d gen=%d id=%d%s %s", seq(v.Seq), d.user(v.From), v.Device, v.Gen, v.ID, flags, text)
 }
 
 var receiptNames = map[codec.ReceiptKind]string{
@@ -122,6 +138,9 @@ func (d *describer) receipt(v *codec.Receipt) string {
 	if v.Code != 0 {
 		code = fmt.Sprintf(" code=%v", codec.ErrorCode(v.Code))
 	}
-	return fmt.Sprintf("seq=%s %s peer=%s/%d gen=%d ids=%s%s", seq(v.Seq), receiptNames[v.Kind], d.user(v.Peer), v.Device,
-		v.Gen, ids, code)
+	peer := fmt.Sprintf("peer=%s/%d", d.user(v.Peer), v.Device)
+	if v.Flags&codec.FlagGroup != 0 {
+		peer = "group=" + d.user(v.Group)
+	}
+	return fmt.Sprintf("seq=%s %s %s gen=%d ids=%s%s", seq(v.Seq), receiptNames[v.Kind], peer, v.Gen, ids, code)
 }

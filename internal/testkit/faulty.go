@@ -31,6 +31,14 @@ func (q *FaultyQueue) Append(e *store.Entry, payload []byte) error {
 	return q.Queue.Append(e, payload)
 }
 
+// AppendShared has one payload for several entries, where the Queue can.
+func (q *FaultyQueue) AppendShared(e *store.Entry, of store.Key) error {
+	q.fail("append")
+	return q.Queue.(interface {
+		AppendShared(e *store.Entry, of store.Key) error
+	}).AppendShared(e, of)
+}
+
 // Replace implements shard.Queue.
 func (q *FaultyQueue) Replace(e *store.Entry) error {
 	q.fail("replace")

@@ -1,0 +1,376 @@
+package shard
+
+import (
+	"encoding/binary"
+
+	"trunkline/codec"
+	"trunkline/store"
+)
+
+// The way of a group's message to its members. Payload of msgFan and msgFanOne, big-endian: payload tag u8, sender's gen u16, members u32, each
+// u64, then the entry's payload. A loop whose intake has stopped, or to which there is no credit, gets it later.
+
+const (
+	fanHeadBytes = 1 + 2 + 4
+	// fanUsersMax members are named by one message to a loop: 16 KiB.
+	fanUsersMax = 2_048
+)
+
+// fanOn gives out what is durable and was not given to all loops.
+func (s *Shard) fanOn(now int64) {
+	if len(s.markedGroups) > 0 {
+		s.saveMarks(now, false)
+	}
+	if len(s.fanning) == 0 {
+		return
+	}
+	durable := uint64(everything)
+	if s.cfg.Disk != nil {
+		durable = s.cfg.Disk.Durable()
+	}
+	due := s.fanning
+	s.fanning = s.fanningNext[:0]
+	for _, place := range due {
+		g := s.groups[place]
+		if g == nil {
+			continue // thrown away: it takes itself up again
+		}
+		if !s.fanGroup(now, g, durable) {
+			s.fanning = append(s.fanning, place)
+		}
+	}
+	s.fanningNext = due[:0]
+	s.drainLocal(now)
+}
+
+// fanGroup goes on with one group. true: nothing is left to be given out.
+func (s *Shard) fanGroup(now int64, g *groupHome, durable uint64) (done bool) {
+	for i := range g.pending {
+		o := &g.pending[i]
+		if o.sent {
+			continue
+		}
+		if o.turn > durable {
+			return false
+		}
+		if !s.fanMessage(now, g, o) {
+			s.host.WakeAt(now + starvedRetryMs)
+			return false
+		}
+	}
+	s.dropSent(g)
+	return true
+}
+
+// fanMessage gives one message to all loops with members. false: some have no room now.
+func (s *Shard) fanMessage(now int64, g *groupHome, o *outgoing) bool {
+	found := false
+	s.cfg.Queue.Scan(g.id, store.DevicePending, o.seq-1, func(e *store.Entry, payload []byte) bool {
+		if found = e.Seq == o.seq; found {
+			s.fanEntry, s.fanPayload = *e, append(s.fanPayload[:0], payload...)
+		}
+		return false
+	})
+	if !found {
+		o.sent = true // dropped by a repair: there is nothing to give out
+		return true
+	}
+	if g.byLoop == nil {
+		g.byLoop = s.membersByLoop(g)
+	}
+	all := true
+	for to, users := range g.byLoop {
+		if len(o.left) > 0 {
+			users = s.withLeft(users, o.left, to)
+		}
+		bit := uint64(1) << (to & 63)
+		if len(users) == 0 || o.told[to>>6]&bit != 0 {
+			continue
+		}
+		if s.intakeStopped(to) || s.credit(to) < s.fanBytes(len(users)) {
+			all = false
+			continue
+		}
+		o.told[to>>6] |= bit
+		for len(users) > 0 {
+			n := min(len(users), fanUsersMax)
+			s.sendFan(to, g.id, o.gseq, &s.fanEntry, users[:n])
+			o.answers++
+			users = users[n:]
+		}
+	}
+	o.sent = all
+	return all
+}
+
+// fanBytes is the credit that a message to so many members takes.
+func (s *Shard) fanBytes(users int) int {
+	messages := (users + fanUsersMax - 1) / fanUsersMax
+	return messages*(messageBytes+fanHeadBytes+len(s.fanPayload)) + 8*users
+}
+
+func (s *Shard) membersByLoop(g *groupHome) [][]uint64 {
+	by := make([][]uint64, s.cfg.Placement.Loops)
+	for i := range g.members {
+		user := g.members[i].user
+		to := s.home(user)
+		by[to] = append(by[to], user)
+	}
+	return by
+}
+
+// withLeft adds those who left and live on a loop.
+func (s *Shard) withLeft(users, left []uint64, loop int) []uint64 {
+	users = users[:len(users):len(users)]
+	for _, user := range left {
+		if s.home(user) == loop {
+			users = append(users, user)
+		}
+	}
+	return users
+}
+
+// sendFan posts a message for members of a loop.
+func (s *Shard) sendFan(to int, place, gseq uint64, e *store.Entry, users []uint64) {
+	b := s.out.scratch // stays until the local queue is empty
+	start := len(b)
+	b = append(b, e.PayloadTag)
+	b = binary.BigEndian.AppendUint16(b, e.Gen)
+	b = appendIDs(b, users)
+	b = append(b, s.fanPayload...)
+	s.out.scratch = b
+	s.send(to, &message{
+		kind: msgFan, user: place, peer: e.Peer, peerDevice: e.PeerDevice, first: gseq, last: e.First, timeSec: e.TimeSec,
+		flags: codec.Flags(e.Flags), payload: b[start:len(b):len(b)],
+	})
+}
+
+// fanAtOnce shows a message that is kept nowhere to those members who are there.
+func (s *Shard) fanAtOnce(g *groupHome, m *message, part codec.Part) {
+	e := store.Entry{
+		Flags: uint8(m.flags & (codec.FlagUrgent | codec.FlagGroup | codec.FlagNoStore)), PayloadTag: part.Kind,
+		Peer: m.peer, PeerDevice: m.peerDevice, Gen: m.peerGen, First: m.seq, TimeSec: m.timeSec,
+	}
+	s.fanPayload = binary.BigEndian.AppendUint64(s.fanPayload[:0], groupID(g.id))
+	s.fanPayload = binary.BigEndian.AppendUint64(s.fanPayload, 0)
+	s.fanPayload = append(s.fanPayload, part.Blob...)
+	if g.byLoop == nil {
+		g.byLoop = s.membersByLoop(g)
+	}
+	for to, users := range g.byLoop {
+		if len(users) == 0 {
+			continue
+		}
+		if s.credit(to) < s.fanBytes(len(users)) {
+			s.stats.EphemeralDropped++
+			continue
+		}
+		for len(users) > 0 {
+			n := min(len(users), fanUsersMax)
+			s.sendFan(to, g.id, 0, &e, users[:n])
+			users = users[n:]
+		}
+	}
+}
+
+// takeFanned counts the answers; with the last one the message has done its way.
+func (s *Shard) takeFanned(now int64, g *groupHome, m *message) {
+	if g == nil {
+		return
+	}
+	for i := range g.pending {
+		if o := &g.pending[i]; o.gseq == m.first {
+			o.answers--
+			break
+		}
+	}
+	s.dropSent(g)
+}
+
+// dropSent drops what has done its way, oldest first, and lets a change go on that has waited for it.
+func (s *Shard) dropSent(g *groupHome) {
+	n := 0
+	for n < len(g.pending) && g.pending[n].sent && g.pending[n].answers <= 0 {
+		n++
+	}
+	if n > 0 {
+		if index := s.find(g.id, store.DevicePending, 0); index != 0 {
+			s.dropOwn(index, g.pending[n-1].seq)
+		}
+		g.pending = g.pending[:copy(g.pending, g.pending[n:])]
+	}
+	if len(g.pending) > 0 {
+		return
+	}
+	if p := s.parked[g.id]; p != nil && p.drain {
+		p.drain = false
+		s.ready = append(s.ready, g.id)
+		s.host.WakeAt(s.nowMs)
+	}
+	if g.over() && s.parked[g.id] == nil {
+		delete(s.groups, g.id)
+	}
+}
+
+// fan is a group's message of which this loop's members do not all have their entry yet: some are being read.
+type fan struct {
+	place uint64
+	gseq  uint64
+	loop  int
+	left  int
+}
+
+// takeFan gives a group's message to members of this loop.
+func (s *Shard) takeFan(now int64) {
+	m := &s.current
+	s.nowMs = now
+	s.doing = doing{machine: doingUser}
+	s.out.reset()
+	if m.kind == msgFanOne {
+		id := uint64(m.conn)
+		s.deliverFan(now, m.user, m)
+		s.doing.machine = doingNothing
+		s.applyPosts()
+		s.fanDone(id)
+		return
+	}
+	from, place, gseq, store := int(m.from), m.user, m.first, m.flags&codec.FlagNoStore == 0
+	waiting := s.fanMembers(now, m)
+	s.doing.machine = doingNothing
+	s.applyPosts()
+	switch {
+	case !store:
+	case waiting == 0:
+		s.send(from, &message{kind: msgFanned, user: place, first: gseq})
+	default:
+		s.fans[s.fanNumber] = fan{place: place, gseq: gseq, loop: from, left: waiting}
+	}
+}
+
+// fanMembers walks the members; who has to be read first gets a message of its own. It returns how many those are.
+func (s *Shard) fanMembers(now int64, m *message) (waiting int) {
+	n := int(binary.BigEndian.Uint32(m.payload[3:]))
+	users, rest := m.payload[fanHeadBytes:fanHeadBytes+8*n], m.payload[fanHeadBytes+8*n:]
+	s.fanShared = store.Key{}
+	for i := range n {
+		user := binary.BigEndian.Uint64(users[8*i:])
+		if s.cfg.Disk == nil || s.parked[user] == nil && s.users.first(user) != 0 {
+			s.deliverTo(now, user, m, rest)
+			continue
+		}
+		if m.flags&codec.FlagNoStore != 0 {
+			continue // nobody is there
+		}
+		if waiting == 0 {
+			s.fanNumber++
+		}
+		waiting++
+		s.fanOne(user, m, rest)
+	}
+	return waiting
+}
+
+// fanOne has a member's share taken when the member is in memory.
+func (s *Shard) fanOne(user uint64, m *message, rest []byte) {
+	b := s.out.scratch
+	start := len(b)
+	b = append(b, m.payload[:3]...)
+	b = appendIDs(b, nil)
+	b = append(b, rest...)
+	s.out.scratch = b
+	one := *m
+	one.kind, one.user, one.conn, one.payload = msgFanOne, user, Conn(s.fanNumber), b[start:len(b):len(b)]
+	s.send(s.cfg.Loop, &one)
+}
+
+func (s *Shard) deliverFan(now int64, user uint64, m *message) {
+	s.fanShared = store.Key{}
+	s.deliverTo(now, user, m, m.payload[fanHeadBytes:])
+}
+
+// fanDone counts a member that has its share.
+func (s *Shard) fanDone(id uint64) {
+	f, ok := s.fans[id]
+	if !ok {
+		return
+	}
+	if f.left--; f.left > 0 {
+		s.fans[id] = f
+		return
+	}
+	delete(s.fans, id)
+	s.send(f.loop, &message{kind: msgFanned, user: f.place, first: f.gseq})
+}
+
+// deliverTo appends a group's message to all devices of a member but the one that has sent it. A mailbox that is full misses it, and its client
+// sees the gap.
+func (s *Shard) deliverTo(now int64, user uint64, m *message, payload []byte) {
+	if s.users.first(user) == 0 && (m.flags&codec.FlagNoStore != 0 || s.makeMailbox(user, 0) != codec.CodeNone) {
+		s.stats.GroupMissed++
+		return
+	}
+	for i := s.users.first(user); i != 0; {
+		p := s.mailboxes.At(i)
+		index := i
+		i = p.next
+		switch {
+		case ownDevice(p.device), p.state == mailboxGone:
+		case user == m.peer && p.device == m.peerDevice && m.payload[0] != codec.PayloadGroupEvent: // it has it
+		case m.flags&codec.FlagNoStore != 0:
+			s.showFan(p, m, payload)
+		case p.full(len(payload), &s.world):
+			s.stats.GroupMissed++
+		default:
+			s.appendFan(now, index, p, m, payload)
+		}
+	}
+}
+
+// appendFan steps the copy of one device's mailbox and commits it.
+func (s *Shard) appendFan(now int64, index uint32, p *mailbox, m *message, payload []byte) {
+	stepped := &s.mailbox
+	*stepped = *p
+	e := store.Entry{
+		Kind: entryMessage, Flags: uint8(m.flags & (codec.FlagUrgent | codec.FlagGroup)), PayloadTag: m.payload[0],
+		Peer: m.peer, PeerDevice: m.peerDevice, Gen: binary.BigEndian.Uint16(m.payload[1:]), First: m.last, TimeSec: m.timeSec,
+	}
+	s.out.queue = s.out.queue[:0]
+	s.out.starved, s.out.fetch = false, false
+	stepped.add(&e, payload, &s.world, &s.out)
+	q := &s.out.queue[0]
+	var err error
+	if same := s.fanShared; same.User != 0 && s.shared != nil {
+		err = s.shared.AppendShared(&q.entry, same)
+	} else {
+		err = s.cfg.Queue.Append(&q.entry, payload)
+	}
+	if err != nil {
+		s.stats.GroupMissed++ // memory is full
+		return
+	}
+	s.note.Same = s.fanShared.User != 0
+	s.fanShared = q.entry.Key
+	s.noteEntry(q)
+	s.note.Same = false
+	s.commitMailbox(index, p, stepped)
+	if s.out.starved {
+		s.starving = append(s.starving, index)
+	}
+	s.stats.GroupDelivered++
+}
+
+// showFan writes a message that is kept nowhere to who is there.
+func (s *Shard) showFan(p *mailbox, m *message, payload []byte) {
+	if !p.caughtUp() || !p.windowOpen(len(payload)) || s.credit(int(p.loop)) < pushCost(len(payload)) {
+		s.stats.EphemeralDropped++
+		return
+	}
+	id, gseq, blob := splitGroup(payload)
+	d := codec.Deliver{
+		From: m.peer, Device: m.peerDevice, Kind: m.payload[0], Gen: binary.BigEndian.Uint16(m.payload[1:]), ID: m.last, TimeSec: m.timeSec,
+		Flags: m.flags & (codec.FlagNoStore | codec.FlagUrgent | codec.FlagGroup), Group: id, GroupSeq: gseq, Blob: blob,
+	}
+	start := len(s.out.scratch)
+	s.out.scratch = must(codec.AppendDeliver(s.out.scratch, &d))
+	p.toSession(&s.out, msgPush).payload = s.out.scratch[start:len(s.out.scratch):len(s.out.scratch)]
+}
