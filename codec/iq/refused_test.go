@@ -178,7 +178,7 @@ func TestNothingIsSaidThatTheOtherSideWouldRefuse(t *testing.T) {
 		"a short code":           with(func(r *iq.Request) { r.Op, r.Bytes = iq.OpGroupJoin, []byte("c") }),
 		"a rule above all":       with(func(r *iq.Request) { r.Op, r.Privacy.LastSeen = iq.OpPrivacySet, iq.RuleNobody+1 }),
 		"an unsigned list":       with(func(r *iq.Request) { r.Op, r.Devices = iq.OpDevicesSet, signed }),
-		"device 0":               with(func(r *iq.Request) { r.Op = iq.OpDeviceRemove }),
+		"device 254":             with(func(r *iq.Request) { r.Op, r.Device = iq.OpDeviceRemove, 254 }),
 		"a long reason":          with(func(r *iq.Request) { r.Op, r.User, r.Text = iq.OpReport, 5, strings.Repeat("r", 513) }),
 	} {
 		if out, err := iq.AppendRequest([]byte("before"), r); err != iq.ErrForm || !bytes.Equal(out, []byte("before")) {

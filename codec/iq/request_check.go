@@ -11,7 +11,7 @@ func (r *Request) valid() bool {
 		form.takes&fieldGroup != 0 && r.Group != 0 && !validGroup(r.Group),
 		form.needs&fieldUser != 0 && !validUser(r.User),
 		form.takes&fieldUser != 0 && r.User != 0 && !validUser(r.User),
-		form.about(fieldDevice) && (r.Device == 0 || r.Device > codec.DeviceMax),
+		form.about(fieldDevice) && r.Device > codec.DeviceMax,
 		form.about(fieldToken) && r.Token == 0,
 		form.needs&fieldSeq != 0 && r.Seq == 0,
 		form.needs&fieldUsers != 0 && len(r.Users) == 0,

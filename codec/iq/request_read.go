@@ -37,6 +37,7 @@ func (r *Request) read(root codec.Value, form *opForm) (ok bool) {
 	}
 	if form.about(fieldDevice) {
 		r.Device = uint8(a.number("device", codec.DeviceMax))
+		a.bad = a.bad || !a.is("device")
 	}
 	if form.about(fieldToken) {
 		r.Token = a.number("key", ^uint64(0))
