@@ -112,7 +112,6 @@ func (g *group) mark(user uint64, kind codec.ReceiptKind, gseq uint64, ticks []g
 	if m == nil {
 		return ticks
 	}
-	before := len(g.ring.list)
 	if gseq > m.delivered {
 		ticks = g.ring.got(m.delivered, gseq, user, ticks)
 		m.delivered = gseq
@@ -121,9 +120,7 @@ func (g *group) mark(user uint64, kind codec.ReceiptKind, gseq uint64, ticks []g
 		ticks = g.ring.readBy(m.read, gseq, user, ticks)
 		m.read = gseq
 	}
-	if before > 0 {
-		g.ring.trim()
-	}
+	g.ring.trim()
 	return ticks
 }
 
