@@ -87,9 +87,13 @@ func (c *Client) stage(e Entry) (cseq uint64) {
 	return e.Cseq
 }
 
-// copies are the entries that show a direct message to this user's other devices.
+// copies are the entries that show a direct message to this user's other devices. A companion that knows no list yet knows that there is a primary; the
+// server then says which list there is.
 func (c *Client) copies(e *Entry, id uint64) []Entry {
 	list, version := c.known.list(c.cfg.user)
+	if version == 0 && c.cfg.device != 0 {
+		list = []uint8{0}
+	}
 	others := slices.DeleteFunc(slices.Clone(list), func(d uint8) bool { return d == c.cfg.device })
 	if e.Group != 0 || e.Peer == c.cfg.user || len(others) == 0 {
 		return nil

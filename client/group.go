@@ -42,33 +42,44 @@ type GroupReceipt struct {
 }
 
 // CreateGroup makes a group with this user as its admin. Outcomes names those of users who are not in it. Asked again by itself when the
-// connection is lost meanwhile: it makes one group. Errors: those of every request, see ErrInterrupted.
+// connection is lost meanwhile: it makes one group. Users above iq.UsersMax are added by further requests; when one of those fails, the group is returned
+// with the error. Errors: those of every request, see ErrInterrupted.
 func (c *Client) CreateGroup(ctx context.Context, subject string, users ...uint64) (Group, []Outcome, error) {
 	token, err := drawToken()
 	if err != nil {
 		return Group{}, nil, err
 	}
-	return c.changeGroup(ctx, &iq.Request{Op: iq.OpGroupCreate, Token: token, Text: subject, Users: users})
+	n := min(len(users), iq.UsersMax)
+	g, outcomes, err := c.changeGroup(ctx, &iq.Request{Op: iq.OpGroupCreate, Token: token, Text: subject, Users: users[:n]})
+	if err != nil || n == len(users) {
+		return g, outcomes, err
+	}
+	more, others, err := c.changeMembers(ctx, iq.OpGroupAdd, g.ID, users[n:])
+	if err == nil {
+		g = more
+	}
+	return g, append(outcomes, others...), err
 }
 
-// AddMembers has an admin add at most iq.UsersMax users. Errors: ErrGroup, those of every request.
+// AddMembers has an admin add users. More than iq.UsersMax are sent in several requests: after an error some of them may be in.
+// Errors: ErrGroup, those of every request.
 func (c *Client) AddMembers(ctx context.Context, group uint64, users ...uint64) (Group, []Outcome, error) {
-	return c.changeGroup(ctx, &iq.Request{Op: iq.OpGroupAdd, Group: group, Users: users})
+	return c.changeMembers(ctx, iq.OpGroupAdd, group, users)
 }
 
-// RemoveMembers has an admin remove at most iq.UsersMax users. Errors: as AddMembers.
+// RemoveMembers has an admin remove users. Errors: as AddMembers.
 func (c *Client) RemoveMembers(ctx context.Context, group uint64, users ...uint64) (Group, []Outcome, error) {
-	return c.changeGroup(ctx, &iq.Request{Op: iq.OpGroupRemove, Group: group, Users: users})
+	return c.changeMembers(ctx, iq.OpGroupRemove, group, users)
 }
 
 // Promote makes members admins. Errors: as AddMembers.
 func (c *Client) Promote(ctx context.Context, group uint64, users ...uint64) (Group, []Outcome, error) {
-	return c.changeGroup(ctx, &iq.Request{Op: iq.OpGroupPromote, Group: group, Users: users})
+	return c.changeMembers(ctx, iq.OpGroupPromote, group, users)
 }
 
 // Demote makes admins members; one admin always stays. Errors: as AddMembers.
 func (c *Client) Demote(ctx context.Context, group uint64, users ...uint64) (Group, []Outcome, error) {
-	return c.changeGroup(ctx, &iq.Request{Op: iq.OpGroupDemote, Group: group, Users: users})
+	return c.changeMembers(ctx, iq.OpGroupDemote, group, users)
 }
 
 // LeaveGroup takes this user out of a group. Errors: as AddMembers.
@@ -180,6 +191,20 @@ func (c *Client) GroupReceipts(ctx context.Context, group, groupSeq uint64) ([]G
 			return nil, err
 		}
 	}
+}
+
+// changeMembers asks for a change that names users, as often as they need.
+func (c *Client) changeMembers(ctx context.Context, op iq.Op, group uint64, users []uint64) (g Group, outcomes []Outcome, err error) {
+	for first := true; first || len(users) > 0; first = false { // nobody at all is the server's to refuse
+		n := min(len(users), iq.UsersMax)
+		next, more, err := c.changeGroup(ctx, &iq.Request{Op: op, Group: group, Users: users[:n]})
+		outcomes = append(outcomes, more...)
+		if err != nil {
+			return g, outcomes, err
+		}
+		g, users = next, users[n:]
+	}
+	return g, outcomes, nil
 }
 
 // changeGroup asks for a change and keeps the epoch that it led to.

@@ -130,6 +130,7 @@ const deviceMax = 253
 func (c *Client) learnEpoch(group uint64, epoch uint32) {
 	if c.known.setEpoch(group, epoch, c.journal.staged) {
 		c.journal.touch(c.cfg.now())
+		c.poke()
 	}
 }
 
@@ -158,6 +159,7 @@ func (c *Client) learnDevices(l *iq.DeviceList, pin pinning) (verified bool, err
 	if row.Key != before.Key || row.Version != before.Version {
 		c.known.setDevices(row, c.journal.staged)
 		c.journal.touch(c.cfg.now())
+		c.poke()
 	}
 	return verified, nil
 }

@@ -14,7 +14,9 @@ import (
 const recvHelp = `Usage: trunkline recv --user ME [flags]
 
 Receives messages and prints each as one line of JSON: id (the sender's number), from, device and gen (the sender's),
-to, text (or data, base64, for what is not UTF-8) and ts (unix seconds, when the server took it).
+to, text (or data, base64, for what is not UTF-8) and ts (unix seconds, when the server took it). A message to a group has group
+and group_seq in place of to; own is true for what another device of this user has sent. What happens in a group is a line too, which
+--count does not count: event (created, added, removed, promoted, demoted, left, subject, invite, joined), group, group_seq, by, users, subject, epoch, ts.
 A message is acknowledged after its line was written, so none is lost whenever the command ends; a line whose
 acknowledgement got lost with a killed process comes again. What came while this device was sending comes first.
 Exit status: 0 all of --count came, 1 an error, 2 wrong flags, 3 they did not come in time.
@@ -112,6 +114,11 @@ func (o *recvOptions) receive(ctx context.Context, c *client.Client, stdout io.W
 			if !open {
 				return got, c.Err()
 			}
+			if change, ok := ev.(client.GroupEvent); ok {
+				if err := printGroupEvent(stdout, &change); err != nil {
+					return got, err
+				}
+			}
 			m, ok := ev.(client.Message)
 			if !ok {
 				continue
@@ -160,18 +167,43 @@ func (o *recvOptions) flush(c *client.Client) {
 // print writes one message as one line, with one write.
 func (o *recvOptions) print(w io.Writer, m *client.Message) error {
 	line := struct {
-		ID     uint64  `json:"id"`
-		From   uint64  `json:"from"`
-		Device uint8   `json:"device"`
-		Gen    uint16  `json:"gen"`
-		To     uint64  `json:"to"`
-		Group  uint64  `json:"group,omitempty"`
-		Text   *string `json:"text,omitempty"`
-		Data   string  `json:"data,omitempty"`
-		TS     int64   `json:"ts"`
+		ID       uint64  `json:"id"`
+		From     uint64  `json:"from"`
+		Device   uint8   `json:"device"`
+		Gen      uint16  `json:"gen"`
+		To       uint64  `json:"to,omitempty"`
+		Group    string  `json:"group,omitempty"`
+		GroupSeq uint64  `json:"group_seq,omitempty"`
+		Own      bool    `json:"own,omitempty"`
+		Text     *string `json:"text,omitempty"`
+		Data     string  `json:"data,omitempty"`
+		TS       int64   `json:"ts"`
 	}{
-		ID: m.ID, From: uint64(m.From), Device: m.Device, Gen: m.Gen, To: uint64(o.user), Group: uint64(m.Group), TS: m.Time.Unix(),
+		ID: m.ID, From: m.From, Device: m.Device, Gen: m.Gen, To: uint64(o.user), GroupSeq: m.GroupSeq, Own: m.Own, TS: m.Time.Unix(),
+	}
+	switch {
+	case m.Group != 0:
+		line.To, line.Group = 0, client.GroupName(m.Group)
+	case m.Own:
+		line.To = m.To
 	}
 	line.Text, line.Data = textOrData(m.Payload)
 	return printJSON(w, line)
+}
+
+// printGroupEvent writes one change of a group as one line.
+func printGroupEvent(w io.Writer, ev *client.GroupEvent) error {
+	return printJSON(w, struct {
+		Event    string   `json:"event"`
+		Group    string   `json:"group"`
+		GroupSeq uint64   `json:"group_seq"`
+		By       uint64   `json:"by"`
+		Users    []uint64 `json:"users,omitempty"`
+		Subject  string   `json:"subject,omitempty"`
+		Epoch    uint32   `json:"epoch"`
+		TS       int64    `json:"ts"`
+	}{
+		Event: ev.Change.String(), Group: client.GroupName(ev.Group), GroupSeq: ev.GroupSeq, By: ev.By, Users: ev.Users, Subject: ev.Subject,
+		Epoch: ev.Epoch, TS: ev.Time.Unix(),
+	})
 }

@@ -21,8 +21,9 @@ import (
 
 const sendHelp = `Usage: trunkline send --user ME --to YOU [flags] TEXT...
        trunkline send --user ME --to YOU [flags] -        (the text comes from standard input)
+       trunkline send --user ME --group G [flags] TEXT... (to a group, written as in g123)
 
-Sends one message and waits for its tick. Prints one line of JSON: id, from, to, text (or data, base64, for what is
+Sends one message and waits for its tick. Prints one line of JSON: id, from, to or group, text (or data, base64, for what is
 not UTF-8), tick (waiting, server, delivered or read: how far it came; or rejected) and ts (unix seconds).
 Exit status: 0 the tick came, 1 rejected or another error, 2 wrong flags, 3 the tick did not come in time. A message that
 was not taken by the server stays in the outbox and leaves with the next command of this device. Messages that arrive
@@ -35,6 +36,7 @@ const sendTimeout = 30 * time.Second
 type sendOptions struct {
 	deviceOptions
 	to      userFlag
+	group   groupFlag
 	wait    tickFlag
 	timeout time.Duration
 	text    []byte
@@ -69,15 +71,17 @@ func (o *sendOptions) flags() *flag.FlagSet {
 	o.wait = tickFlag(client.TickServer)
 	o.add(fs)
 	fs.Var(&o.to, "to", "the `user` to send to")
+	fs.Var(&o.group, "group", "the `group` to send to, as in g123")
 	fs.Var(&o.wait, "wait", "the `tick` to wait for: server, delivered or read")
 	fs.DurationVar(&o.timeout, "timeout", sendTimeout, "give up after this `time`; 0 waits for ever")
 	return fs
 }
 
 var (
-	errNoReceiver = errors.New("--to says whom to send to and is required")
-	errNoText     = errors.New("there is no text to send")
-	errInput      = errors.New("standard input")
+	errNoReceiver   = errors.New("--to or --group says whom to send to and is required")
+	errTwoReceivers = errors.New("--to and --group are one too many")
+	errNoText       = errors.New("there is no text to send")
+	errInput        = errors.New("standard input")
 )
 
 // parse settles the flags and the text.
@@ -89,8 +93,10 @@ func (o *sendOptions) parse(fs *flag.FlagSet, args []string, stdin io.Reader) er
 		return err
 	}
 	switch {
-	case o.to == 0:
+	case o.to == 0 && o.group == 0:
 		return errNoReceiver
+	case o.to != 0 && o.group != 0:
+		return errTwoReceivers
 	case o.timeout < 0:
 		return fmt.Errorf("--timeout %v is negative", o.timeout)
 	case fs.NArg() == 0:
@@ -151,7 +157,7 @@ func (o *sendOptions) run(ctx context.Context, state client.State, stdout, stder
 		}
 		return failed("send", err, stderr)
 	}
-	id, err := c.Send(ctx, uint64(o.to), o.text)
+	id, err := o.send(ctx, c)
 	var reached sendResult
 	if err == nil {
 		reached, err = o.await(ctx, c, id)
@@ -169,6 +175,14 @@ func (o *sendOptions) run(ctx context.Context, state client.State, stdout, stder
 		return interrupted(ctx, "send", o.explain(reached), stderr)
 	}
 	return failed("send", err, stderr)
+}
+
+// send puts the message into the outbox.
+func (o *sendOptions) send(ctx context.Context, c *client.Client) (id uint64, err error) {
+	if o.group != 0 {
+		return c.SendGroup(ctx, uint64(o.group), o.text)
+	}
+	return c.Send(ctx, uint64(o.to), o.text)
 }
 
 // sendResult is how far the message came, and when.
@@ -201,7 +215,14 @@ func (o *sendOptions) await(ctx context.Context, c *client.Client, id uint64) (s
 		case client.Tick:
 			o.tick(&r, &ev, id)
 		case client.CaughtUp:
-			r.final = r.final || asked != 0 && ev.No >= asked
+			if asked == 0 || ev.No < asked || r.final {
+				break
+			}
+			if sent, known := c.Sent(id); known && sent.Level == client.TickNone {
+				r.level, asked = client.TickNone, 0 // it was refused as addressed by an old list, and is sent again
+				break
+			}
+			r.final = true
 		case client.Rejected:
 			if ev.ID == id {
 				r.rejected = true
@@ -220,7 +241,7 @@ func (o *sendOptions) await(ctx context.Context, c *client.Client, id uint64) (s
 
 // tick takes what ev says of the message.
 func (o *sendOptions) tick(r *sendResult, ev *client.Tick, id uint64) {
-	mine := ev.Peer == uint64(o.to) || ev.Level == client.TickServer
+	mine := ev.Peer == uint64(o.to) && ev.Group == uint64(o.group) || ev.Level == client.TickServer
 	if !mine || id < ev.First || ev.Last < id || ev.Level <= r.level {
 		return
 	}
@@ -233,26 +254,30 @@ func (o *sendOptions) explain(r sendResult) string {
 	where := "the message stays in the outbox and leaves with the next command of this device"
 	switch {
 	case r.level >= client.TickDelivered:
-		where = fmt.Sprintf("%d has the message", o.to)
+		where = o.receiver() + " has the message"
 	case r.final:
-		where = fmt.Sprintf("the server keeps the message for %d", o.to)
+		where = "the server keeps the message for " + o.receiver()
 	case r.level == client.TickServer:
 		return fmt.Sprintf("the server took the message, but more waits for %d than came within %v, maybe a rejection; trunkline recv takes it", o.user, o.timeout)
 	}
 	return fmt.Sprintf("not %s within %v; %s", &o.wait, o.timeout, where)
 }
 
+// receiver is whom the message goes to.
+func (o *sendOptions) receiver() string { return o.to.String() + o.group.String() }
+
 // print writes the line of JSON.
 func (o *sendOptions) print(w io.Writer, id uint64, r sendResult) error {
 	line := struct {
-		ID   uint64  `json:"id"`
-		From uint64  `json:"from"`
-		To   uint64  `json:"to"`
-		Text *string `json:"text,omitempty"`
-		Data string  `json:"data,omitempty"`
-		Tick string  `json:"tick"`
-		TS   int64   `json:"ts"`
-	}{ID: id, From: uint64(o.user), To: uint64(o.to), Tick: r.level.String(), TS: r.at.Unix()}
+		ID    uint64  `json:"id"`
+		From  uint64  `json:"from"`
+		To    uint64  `json:"to,omitempty"`
+		Group string  `json:"group,omitempty"`
+		Text  *string `json:"text,omitempty"`
+		Data  string  `json:"data,omitempty"`
+		Tick  string  `json:"tick"`
+		TS    int64   `json:"ts"`
+	}{ID: id, From: uint64(o.user), To: uint64(o.to), Group: o.group.String(), Tick: r.level.String(), TS: r.at.Unix()}
 	if r.rejected {
 		line.Tick = "rejected"
 	}

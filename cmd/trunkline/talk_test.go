@@ -228,7 +228,7 @@ func TestWrongUseOfTalkingIsOneLine(t *testing.T) {
 		want string
 	}{
 		{"nobody sends", []string{"send", "--to", "2", "x"}, exitUsage, "--user says who you are"},
-		{"to nobody", []string{"send", "--user", "1", "x"}, exitUsage, "--to says whom to send to"},
+		{"to nobody", []string{"send", "--user", "1", "x"}, exitUsage, "--to or --group says whom to send to"},
 		{"no text", []string{"send", "--user", "1", "--to", "2"}, exitUsage, "there is no text"},
 		{"an empty text", []string{"send", "--user", "1", "--to", "2", ""}, exitUsage, "there is no text"},
 		{"an empty text from a pipe", []string{"send", "--user", "1", "--to", "2", "-"}, exitFailed, "there is no text"},
