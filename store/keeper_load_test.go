@@ -123,6 +123,46 @@ func TestALoadCountsWhatHasExpired(t *testing.T) {
 	}
 }
 
+// TestAPieceOfAStateNeverExpires, whatever its time, and what lies behind one does not either: a drop would take both.
+func TestAPieceOfAStateNeverExpires(t *testing.T) {
+	look := make(chan time.Time)
+	w := newWorld(t, vfs.NewMem(), 17)
+	w.o.Retention, w.o.look = time.Second, look
+	w.open()
+	l := w.loops[0]
+	for _, row := range []struct {
+		device uint8
+		kinds  []EntryKind
+	}{{DeviceState, []EntryKind{KindState, KindState}}, {1, []EntryKind{KindState, KindMessage}}, {2, []EntryKind{KindMessage, KindState, KindMessage}}} {
+		b := l.box(0, row.device)
+		for i, kind := range row.kinds {
+			e := Entry{Key: Key{User: 0, Device: row.device, Seq: uint64(i) + 1}, Kind: kind, TimeSec: 5}
+			must(t, l.mail.Append(&e, make([]byte, 10)))
+			b.head.Last = e.Seq
+			b.head.Add(e.Kind, 10)
+			l.note(b, Record{Kind: RecordAppend, Entry: e, Payload: make([]byte, 10)})
+		}
+	}
+	w.writeAll()
+	l.desk.Load(&Load{User: 0, ExpireBefore: 1 << 30})
+	n := l.answered()
+	if len(n.Heads) != 3 || n.Heads[0].ExpiredTo != 0 || n.Heads[2].ExpiredTo != 0 || n.Heads[1].ExpiredTo != 1 || n.Heads[1].Expired.Messages != 1 {
+		t.Errorf("%+v", n.Heads)
+	}
+	same(t, "counts of a state", n.Heads[2].Counts, Counts{Notices: 2})
+	_, _, err := w.k.sweepSome(nil, 1<<30)
+	must(t, err)
+	same(t, "told of", l.answered().Kind, NewsExpired) // because of device 2
+	l.drop(l.box(0, 2), 1)
+	w.writeAll()
+	_, _, err = w.k.sweepSome(nil, 1<<30)
+	must(t, err)
+	l.takeNews()
+	if slices.ContainsFunc(l.news, func(n News) bool { return n.Kind == NewsExpired }) {
+		t.Error("a state has expired")
+	}
+}
+
 func TestManyLoadsAreAnsweredOnce(t *testing.T) {
 	w, _ := filled(t, 10, 10)
 	const loads = 2_000

@@ -47,6 +47,7 @@ type worldLoop struct {
 	now     []Record   // of this turn
 	stopped bool
 	news    []News
+	payload []byte // of the last append that has one
 }
 
 type worldBox struct {
@@ -103,7 +104,7 @@ func (l *worldLoop) turn() {
 	rng := l.w.rng
 	l.takeNews()
 	for range 1 + rng.IntN(4) {
-		l.change(uint64(l.loop+3*rng.IntN(4)), uint8(rng.IntN(2)))
+		l.change(uint64(l.loop+3*rng.IntN(4)), []uint8{0, 1, 0, 1, DevicePending}[rng.IntN(5)])
 	}
 	for len(l.dirty) > 0 && rng.IntN(4) < l.w.eager {
 		l.writeBack()
@@ -154,15 +155,22 @@ func (l *worldLoop) append(b *worldBox, size int) {
 	if size%3 == 0 {
 		e.Kind, size = KindRejected, 0
 	}
-	payload := make([]byte, size)
+	payload, again := make([]byte, size), size > 0 && l.w.rng.IntN(4) == 0
 	for i := range payload {
 		payload[i] = byte(e.Seq) + byte(i)
+	}
+	if again && len(l.payload) > 0 {
+		payload = l.payload
+		size = len(payload)
+	}
+	if size > 0 {
+		l.payload = payload
 	}
 	must(l.w.t, l.mail.Append(&e, payload))
 	b.head.Last = e.Seq
 	b.head.Add(e.Kind, size)
 	b.kinds[e.Seq], b.sizes[e.Seq] = e.Kind, size
-	l.note(b, Record{Kind: RecordAppend, Entry: e, Payload: payload})
+	l.note(b, Record{Kind: RecordAppend, Entry: e, Payload: payload, Same: again})
 }
 
 func (l *worldLoop) drop(b *worldBox, upTo uint64) {
@@ -342,9 +350,10 @@ func (m modelState) apply(r *Record) {
 	m[k] = b
 }
 
-// onDisk reads everything of an offline store.
+// onDisk reads everything of an offline store, whose index must be right.
 func onDisk(t *testing.T, o *Offline) modelState {
 	t.Helper()
+	rightIndex(t, o)
 	m := modelState{}
 	must(t, o.Each(nil, func(h *Head) bool { m[boxKey{h.User, h.Device}] = modelBox{Head: *h}; return true }))
 	for k, b := range m {

@@ -5,6 +5,8 @@ import "time"
 const (
 	// UserMax is the largest user: 60 bits hold any number of 18 digits, and one is for the end of the tree. Over it Append returns ErrUser.
 	UserMax = 1<<60 - 2
+	// personMax is the last place that is a user's; those above are groups'. For what tools count only: nothing is refused over it.
+	personMax = 1_000_000_000_000_000_000 - 1
 	// PayloadBytesMax bounds one payload, so that it and its length fill the arena's 64 KiB class at most. Over it Append
 	// returns ErrTooLarge.
 	PayloadBytesMax = 64<<10 - lengthBytes

@@ -2,7 +2,10 @@ package store
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"slices"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -74,40 +77,83 @@ func (m *walked) problem() string {
 	return ""
 }
 
-// checkTables reads every table, and says at which keys one can go on behind what can't be read, in order.
+// checkTables reads every table, and says at which keys one can go on behind what can't be read, in order. The engine may replace tables by others
+// meanwhile, which it does when it was just opened: those are read then.
 func (o *Offline) checkTables(db *pebble.DB, r *CheckReport, problem func(d *DamageError)) (skips [][]byte, err error) {
-	levels, err := db.SSTables()
-	if err != nil {
-		return nil, err
-	}
-	for _, level := range levels {
-		for _, t := range level {
-			r.Tables++
-			damaged := false
-			err := readTable(o.opts.FS, o.tablePath(uint64(t.BackingSSTNum)), tableVisit{
-				span: func(tableSpan) {},
-				problem: func(d *DamageError, next []byte) {
-					damaged = true
-					problem(d)
-					if next != nil {
-						skips = append(skips, next)
-					}
-				},
-			})
+	read := map[uint64]bool{}
+	for replaced := true; replaced; {
+		replaced = false
+		tables, err := listTables(db)
+		if err != nil {
+			return nil, err
+		}
+		for _, number := range slices.Sorted(maps.Keys(tables)) {
+			if read[number] {
+				continue
+			}
+			read[number] = true
+			more, gone, err := o.checkTable(db, number, tables[number], problem)
 			if err != nil {
-				if !isDamage(err) {
-					return nil, err
-				}
-				damaged = true
-				problem(explainDamage(o.opts.Dir, "", err))
+				return nil, err
 			}
-			if damaged {
-				skips = append(skips, append(bytes.Clone(t.Largest.UserKey), 0))
+			if replaced = replaced || gone; !gone {
+				r.Tables++
 			}
+			skips = append(skips, more...)
 		}
 	}
 	slices.SortFunc(skips, bytes.Compare)
 	return skips, nil
+}
+
+// listTables are the tables in use, each with a key behind all that are in it.
+func listTables(db *pebble.DB) (map[uint64][]byte, error) {
+	levels, err := db.SSTables()
+	if err != nil {
+		return nil, err
+	}
+	tables := map[uint64][]byte{}
+	for _, level := range levels {
+		for _, t := range level {
+			number, behind := uint64(t.BackingSSTNum), append(bytes.Clone(t.Largest.UserKey), 0)
+			if bytes.Compare(behind, tables[number]) > 0 {
+				tables[number] = behind
+			}
+		}
+	}
+	return tables, nil
+}
+
+// checkTable reads one table, whose keys are before behind. gone: it is not in use any more, and was removed.
+func (o *Offline) checkTable(db *pebble.DB, number uint64, behind []byte, problem func(d *DamageError)) (skips [][]byte, gone bool, err error) {
+	damaged := false
+	err = readTable(o.opts.FS, o.tablePath(number), tableVisit{
+		span: func(tableSpan) {},
+		problem: func(d *DamageError, next []byte) {
+			damaged = true
+			problem(d)
+			if next != nil {
+				skips = append(skips, next)
+			}
+		},
+	})
+	if errors.Is(err, os.ErrNotExist) {
+		now, errList := listTables(db)
+		if _, still := now[number]; !still {
+			return nil, true, errList
+		}
+	}
+	if err != nil {
+		if !isDamage(err) {
+			return nil, false, err
+		}
+		damaged = true
+		problem(explainDamage(o.opts.Dir, "", err))
+	}
+	if damaged {
+		skips = append(skips, behind)
+	}
+	return skips, false, nil
 }
 
 // tablePath is where a table is.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"os"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/sstable"
@@ -54,6 +55,9 @@ func readTable(fs vfs.FS, path string, v tableVisit) error {
 		return err
 	}
 	blocks, err := tableIndex(fs, path, &v)
+	if errors.Is(err, os.ErrNotExist) {
+		return err
+	}
 	if err != nil {
 		d := explainDamage(path, "", err)
 		d.Path = path

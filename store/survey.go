@@ -9,12 +9,16 @@ import (
 // Survey says what a data directory holds: `trunkline store stats`. Its JSON keys are documented in docs/operations.md and never renamed.
 type Survey struct {
 	Users        int    `json:"users"`
-	Mailboxes    int    `json:"mailboxes"`
+	Mailboxes    int    `json:"mailboxes"` // of devices, as is what follows
 	Messages     uint64 `json:"messages"`
 	Notices      uint64 `json:"notices"`    // receipts and rejections
 	Rejections   uint64 `json:"rejections"` // of the notices
 	PayloadBytes uint64 `json:"payload_bytes"`
 	OldestUnix   uint32 `json:"oldest_unix"` // of the oldest entry that waits; 0: none does
+
+	Groups      int    `json:"groups"`
+	StatePieces uint64 `json:"state_pieces"` // of users and groups
+	Pending     uint64 `json:"pending"`      // what the server has taken and must go on with
 
 	Clean       bool   `json:"clean"` // the last server stopped cleanly
 	Void        bool   `json:"void"`  // it did not, and ran with --ack=memory: the next start drops all of this
@@ -57,19 +61,36 @@ func (d Directory) Survey() (s Survey, err error) {
 	if _, s.DiskBytes, err = bytesBelow(v.dir.FS, v.dir.path(offlineFolder)); err != nil {
 		return s, err
 	}
-	var last uint64
+	last, any := uint64(0), false
 	err = v.each(func(h *Head) error {
-		if s.Users == 0 || h.User != last { // a user's mailboxes are neighbours
-			s.Users++
+		if !any || h.User != last { // a user's mailboxes are neighbours
+			s.addPlace(h.User)
 		}
-		last = h.User
+		last, any = h.User, true
 		return s.add(v.Offline, h)
 	})
 	return s, err
 }
 
+// addPlace counts a user or a group.
+func (s *Survey) addPlace(place uint64) {
+	if place > personMax {
+		s.Groups++
+		return
+	}
+	s.Users++
+}
+
 // add counts one mailbox.
 func (s *Survey) add(o *Offline, h *Head) error {
+	switch h.Device {
+	case DeviceState:
+		s.StatePieces += uint64(h.Waiting())
+		return nil
+	case DevicePending:
+		s.Pending += uint64(h.Waiting())
+		return nil
+	}
 	s.Mailboxes++
 	s.Messages += uint64(h.Messages)
 	s.Notices += uint64(h.Notices)

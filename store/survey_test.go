@@ -41,6 +41,37 @@ func TestASurveyCountsWhatTheNextStartFindsAndChangesNothing(t *testing.T) {
 	}
 }
 
+func TestASurveyCountsApartWhatIsNoDevices(t *testing.T) {
+	fs := vfs.NewMem()
+	kept := makeScene(t, fs, sceneDir, 10, true)
+	k := sceneKeeper(t, fs, sceneDir)
+	batch := k.offline.NewBatch()
+	for _, place := range []uint64{3, personMax, personMax + 1, groupPlace} {
+		for _, device := range []uint8{DevicePending, DeviceState} {
+			h := Head{User: place, Device: device, Last: 2}
+			for seq := range uint64(2) {
+				e := Entry{Key: Key{User: place, Device: device, Seq: seq + 1}, Kind: KindState, TimeSec: 1}
+				if device == DevicePending {
+					e.Kind = KindMessage
+				}
+				h.Add(e.Kind, 3)
+				batch.PutEntry(&e, []byte("abc"))
+			}
+			batch.PutHead(&h)
+		}
+	}
+	must(t, k.offline.Apply(batch))
+	must(t, k.Close(true))
+	s, err := sceneDirectory(fs, sceneDir).Survey()
+	must(t, err)
+	if s.Users != 11 || s.Groups != 2 || s.Mailboxes != len(kept) || int(s.Messages) != kept.entries() || s.Notices != 0 {
+		t.Errorf("%+v", s)
+	}
+	if s.StatePieces != 8 || s.Pending != 8 || s.OldestUnix != 1_700_000_001 {
+		t.Errorf("%+v", s)
+	}
+}
+
 func TestAnExportShowsOneUserAndNobodyElse(t *testing.T) {
 	fs := vfs.NewMem()
 	kept := makeScene(t, fs, sceneDir, 200, false)

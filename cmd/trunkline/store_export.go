@@ -13,7 +13,8 @@ import (
 const storeExportHelp = `Usage: trunkline store export [--data DIR] --user U [--device D]
 
 Prints a user's mailboxes as lines of JSON: for each device one line {"type":"head",...}, and behind it one line for each thing that
-waits: "message", "rejection" or "receipt". Payloads are in base64, as clients sent them. It changes nothing.
+waits: "message", "rejection" or "receipt". Payloads are in base64, as clients sent them. Device 255 is no device: "state" is what the server
+remembers of the user, in pieces, and 254 what it has yet to go on with. It changes nothing.
 Exit status: 0 printed, 1 nobody of that name or an error, 2 wrong flags.
 `
 
@@ -104,6 +105,8 @@ func exportEntry(e *store.Entry, payload []byte) entryLine {
 		kind = "message"
 	case store.KindRejected:
 		kind = "rejection"
+	case store.KindState:
+		kind = "state"
 	}
 	return entryLine{
 		Type: kind, User: e.User, Device: e.Device, Seq: e.Seq, Kind: uint8(e.Kind), Flags: e.Flags, Code: e.Code, Peer: e.Peer,

@@ -14,7 +14,7 @@ import (
 
 const storeStatsHelp = `Usage: trunkline store stats [--data DIR] [--json]
 
-Counts what a stopped server keeps: users, mailboxes, what waits in them, the journal. It changes nothing: it writes its process number
+Counts what a stopped server keeps: users, groups, mailboxes, what waits in them, the journal. It changes nothing: it writes its process number
 into DIR/lock, as a server does, and nothing else. What the journal holds beyond the mailboxes is applied in memory and counted.
 Exit status: 0 counted, 1 an error, 2 wrong flags.
 `
@@ -49,8 +49,11 @@ func (o *storeOptions) print(v any, table func(w io.Writer), stdout, stderr io.W
 func printSurvey(w io.Writer, s *store.Survey, now time.Time) {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(t, "users\t%d\n", s.Users)
+	fmt.Fprintf(t, "groups\t%d\n", s.Groups)
 	fmt.Fprintf(t, "mailboxes\t%d\n", s.Mailboxes)
 	fmt.Fprintf(t, "waiting\t%d messages (%s), %d receipts, %d rejections\n", s.Messages, bytesText(int64(s.PayloadBytes)), s.Notices-s.Rejections, s.Rejections)
+	fmt.Fprintf(t, "state\t%s of users and groups\n", count(int(s.StatePieces), "piece"))
+	fmt.Fprintf(t, "pending\t%d that the server goes on with when it starts\n", s.Pending)
 	if s.OldestUnix != 0 {
 		fmt.Fprintf(t, "oldest\t%s, %s ago\n", time.Unix(int64(s.OldestUnix), 0).UTC().Format("2006-01-02 15:04:05 UTC"), age(now, int64(s.OldestUnix)))
 	}
