@@ -160,8 +160,8 @@ func TestEveryLayoutTableOfTheDocumentAddsUpToItsFrame(t *testing.T) {
 			t.Errorf("line %d: the table adds up to %s", i+1, sum)
 		}
 	}
-	if tables != 18 {
-		t.Errorf("%d layout tables, want one for each stanza and direction, one for extensions and one for nodes", tables)
+	if tables != 20 {
+		t.Errorf("%d layout tables, want one for each stanza and direction, one for extensions, one for nodes and two for requests", tables)
 	}
 }
 

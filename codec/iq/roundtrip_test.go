@@ -47,6 +47,7 @@ func requests() []iq.Request {
 		{Op: iq.OpContactsAdd, Users: []uint64{5}},
 		{Op: iq.OpContactsDrop, Users: []uint64{5, 4}},
 		{Op: iq.OpBlocksGet},
+		{Op: iq.OpBlocksGet, Cursor: codec.UserMax},
 		{Op: iq.OpBlocksAdd, Users: []uint64{5}},
 		{Op: iq.OpBlocksDrop, Users: []uint64{5}},
 		{Op: iq.OpPrivacyGet},

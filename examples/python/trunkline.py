@@ -48,10 +48,10 @@ READ, REJECTED = 2, 4      # kinds of a RECEIPT
 TICKS = {1: "delivered", 2: "read", 3: "played", 4: "rejected"}  # kinds of a RECEIPT that a client gets
 CODE_NAMES = {
     1: "rate_limited", 2: "no_such_user", 3: "no_such_device", 4: "too_large", 5: "mailbox_full", 6: "server_full",
-    7: "unsupported", 10: "too_many", 11: "internal", 12: "not_for_groups", 13: "invalid_receiver", 64: "malformed",
-    65: "cseq_gap", 66: "unexpected", 67: "version", 68: "replaced", 69: "generation_stale", 70: "not_authorized",
-    71: "ack_invalid", 72: "not_registered", 73: "token_refused", 96: "draining", 98: "idle", 100: "ack_timeout",
-    101: "crashed", 102: "busy", 104: "session_limit",
+    7: "unsupported", 9: "not_member", 10: "too_many", 11: "internal", 13: "invalid_receiver", 14: "epoch_stale",
+    15: "devices_stale", 16: "refused", 64: "malformed", 65: "cseq_gap", 66: "unexpected", 67: "version", 68: "replaced",
+    69: "generation_stale", 70: "not_authorized", 71: "ack_invalid", 72: "not_registered", 73: "token_refused",
+    74: "device_removed", 96: "draining", 98: "idle", 100: "ack_timeout", 101: "crashed", 102: "busy", 104: "session_limit",
 }
 
 
