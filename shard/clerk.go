@@ -57,22 +57,14 @@ func (s *Shard) replyLater(then Reply) {
 	if len(then.Frame) == 0 {
 		return
 	}
-	s.replies.l = append(s.replies.l, waitingReply{turn: s.thisTurn(), Reply: then})
+	s.replies.l = append(s.replies.l, waitingReply{turn: s.notedIn, Reply: then})
 }
 
 // endLater closes a connection whose device was removed, behind what it is answered.
 func (s *Shard) endLater(then Reply) {
 	if then.Conn != 0 {
-		s.replies.l = append(s.replies.l, waitingReply{turn: s.thisTurn(), ends: true, Reply: Reply{Loop: then.Loop, Conn: then.Conn}})
+		s.replies.l = append(s.replies.l, waitingReply{turn: s.notedIn, ends: true, Reply: Reply{Loop: then.Loop, Conn: then.Conn}})
 	}
-}
-
-// thisTurn is the turn that is being noted.
-func (s *Shard) thisTurn() uint64 {
-	if s.cfg.Disk == nil {
-		return 0
-	}
-	return s.cfg.Disk.Turn()
 }
 
 // reply sends the answers that may be told.

@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"maps"
 	"slices"
 	"testing"
 
@@ -43,8 +44,13 @@ func (d *handDisk) WriteBack(h *store.Head, above uint64, gone store.SeqRange) i
 		d.slices = append(d.slices, d.turn)
 	}
 	mine := func(l store.LoadedHead) bool { return l.Device == h.Device }
-	d.heads[h.User] = append(slices.DeleteFunc(d.heads[h.User], mine), store.LoadedHead{Head: *h})
+	d.heads[h.User] = slices.DeleteFunc(d.heads[h.User], mine)
 	key := store.Key{User: h.User, Device: h.Device}
+	if h.Gone {
+		delete(d.kept, key)
+		return 0
+	}
+	d.heads[h.User] = append(d.heads[h.User], store.LoadedHead{Head: *h})
 	d.kept[key] = slices.DeleteFunc(d.kept[key], func(e handEntry) bool {
 		return e.entry.Seq > gone.After && e.entry.Seq <= gone.UpTo || e.entry.Seq > above
 	})
@@ -79,6 +85,17 @@ func (d *handDisk) write() {
 	if n := len(d.slices); n > 0 {
 		d.news = append(d.news, &store.News{Kind: store.NewsWritten, Turn: d.slices[n-1]})
 		d.slices = nil
+	}
+}
+
+// tellPending tells who has something to go on with, as a start does.
+func (d *handDisk) tellPending() {
+	for _, user := range slices.Sorted(maps.Keys(d.heads)) {
+		for _, l := range d.heads[user] {
+			if l.Device == store.DevicePending && l.Waiting() > 0 {
+				d.news = append(d.news, &store.News{Kind: store.NewsPending, User: user})
+			}
+		}
 	}
 }
 
@@ -178,6 +195,7 @@ func (r *diskRig) start(owner uint32, change func(c *Config)) {
 		change(&c)
 	}
 	r.Shard = New(c, rigHost{r: r})
+	r.disk.tellPending()
 	r.tick(0)
 }
 

@@ -105,9 +105,7 @@ func (s *Shard) resumeDeletion(now int64, user uint64) {
 
 // startDeletion tells the groups. The accounts are told when the note is durable.
 func (s *Shard) startDeletion(now int64, d *deletion) {
-	if s.cfg.Disk != nil {
-		d.turn = s.cfg.Disk.Turn()
-	}
+	d.turn = s.notedIn
 	s.deletions[d.user] = d
 	s.forgetting = append(s.forgetting, d.user)
 	for _, g := range d.groups {

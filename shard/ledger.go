@@ -129,6 +129,7 @@ func (s *Shard) noteHead(p, stepped *mailbox) bool {
 // noteRecord puts s.note into the turn.
 func (s *Shard) noteRecord() {
 	s.cfg.Disk.Note(&s.note)
+	s.notedIn = s.cfg.Disk.Turn()
 	if s.trouble {
 		s.noted++
 	}

@@ -2,6 +2,7 @@ package shard
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"trunkline/codec"
 )
@@ -140,9 +141,11 @@ func (s *Shard) needsPiece(m *message) bool {
 func (s *Shard) unpark(now int64) {
 	for len(s.ready) > 0 {
 		user := s.ready[len(s.ready)-1]
-		if p := s.parked[user]; p == nil || s.replay(now, p) {
-			s.ready = s.ready[:len(s.ready)-1]
+		if p := s.parked[user]; p != nil {
+			s.replay(now, user, p)
 		}
+		at := slices.Index(s.ready, user) // what was taken may have added others
+		s.ready = slices.Delete(s.ready, at, at+1)
 	}
 	if cap(s.ready) > localMessagesMax {
 		s.ready = nil
@@ -150,9 +153,8 @@ func (s *Shard) unpark(now int64) {
 }
 
 // replay takes a user's messages one by one. Each leaves the parking before it is taken: one that panics is not taken again.
-// It returns true when nothing is left, or a login has to wait for a piece of its mailbox, or a change of a group for what goes out.
-func (s *Shard) replay(now int64, p *parking) (done bool) {
-	user := uint64(0)
+// It ends when nothing is left, or a login has to wait for a piece of its mailbox, or a change of a group for what goes out.
+func (s *Shard) replay(now int64, user uint64, p *parking) {
 	for p.waiting() {
 		msg, from := p.front()
 		if parseMessage(&s.current, msg) != nil {
@@ -161,14 +163,13 @@ func (s *Shard) replay(now int64, p *parking) (done bool) {
 			continue
 		}
 		s.current.from = from
-		user = s.current.user
 		if !p.damaged && s.current.kind == msgAttach && s.needsPiece(&s.current) {
 			p.entries = true
-			return true
+			return
 		}
 		if !p.damaged && s.mustDrain(&s.current) {
 			p.drain = true
-			return true
+			return
 		}
 		p.pop()
 		if p.damaged {
@@ -179,9 +180,5 @@ func (s *Shard) replay(now int64, p *parking) (done bool) {
 		s.drainLocal(now)
 	}
 	s.parkedBytes -= int64(cap(p.b))
-	if user == 0 {
-		user = s.ready[len(s.ready)-1]
-	}
 	delete(s.parked, user)
-	return true
 }

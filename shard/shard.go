@@ -80,9 +80,10 @@ type Shard struct {
 	parkedBytes int64
 	ready       []uint64 // users whose parking may be taken
 	retries     []retry
-	trouble     bool  // nothing can be made durable
-	diskFullMs  int64 // the disk is too far behind to be given more before
-	noted       int   // records since then
+	trouble     bool   // nothing can be made durable
+	notedIn     uint64 // the last turn in which something was noted: one without anything has no end of its own
+	diskFullMs  int64  // the disk is too far behind to be given more before
+	noted       int    // records since then
 }
 
 // New makes the shard of one loop. It panics on a Config that can't work.

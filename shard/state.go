@@ -139,3 +139,23 @@ func (s *Shard) activate(now int64, place uint64) {
 		s.mailboxes.At(index).seenSec = uint32(now / 1000) // in memory only: nothing is noted for it alone
 	}
 }
+
+// StateEntries is how many entries states take in memory, for tests: those of users and groups that are there.
+func (s *Shard) StateEntries() (n int) {
+	for place := range s.states {
+		n += s.waitingOwn(place)
+	}
+	for place := range s.groups {
+		n += s.waitingOwn(place)
+	}
+	return n
+}
+
+func (s *Shard) waitingOwn(place uint64) int {
+	index := s.find(place, store.DeviceState, 0)
+	if index == 0 {
+		return 0
+	}
+	m := s.mailboxes.At(index)
+	return int(m.entries + m.notices)
+}

@@ -21,6 +21,9 @@ func (s *Shard) lookUser(now int64, index uint32, m *mailbox) {
 
 // unloadable says whether all devices of a user are away for long enough, and nothing of them is in memory alone.
 func (s *Shard) unloadable(now int64, user uint64) bool {
+	if g := s.groups[user]; g != nil && (g.dirtyMs != 0 || s.asked[user] > 0) {
+		return false
+	}
 	for i := s.users.first(user); i != 0; {
 		m := s.mailboxes.At(i)
 		switch {

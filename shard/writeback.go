@@ -121,6 +121,7 @@ func (s *Shard) WriteBackAll() (left int) {
 	if s.cfg.Disk == nil {
 		return 0
 	}
+	s.saveMarks(s.nowMs, true)
 	s.cfg.Disk.News(func(n *store.News) {
 		if n.Kind == store.NewsWritten {
 			s.written(n.Turn)

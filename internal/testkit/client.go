@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"trunkline/codec"
+	"trunkline/codec/iq"
 )
 
 // Client is one device that follows the client's side of the delivery rules. What it keeps survives Crash; only Forget loses it.
@@ -29,6 +30,9 @@ type Client struct {
 	unacked   int           // delivered on this connection and not acknowledged, entries
 	ackedUpTo uint64
 	Presence  map[uint64]uint8
+	Answers   map[uint32]iq.Answer // that came on any connection, by ref
+	refs      uint32
+	tape      codec.Tape
 }
 
 // Kept is what a client writes down.
@@ -50,6 +54,7 @@ type Stream struct {
 	User   uint64
 	Device uint8
 	Gen    uint16
+	Group  uint64 // 0: direct
 }
 
 // Seen is what was shown of a stream: the last id, and a bit for each of the 64 below it.
@@ -83,24 +88,28 @@ type Sent struct {
 // Fate is what a client knows of a message that it has sent.
 type Fate struct {
 	To        uint64
+	Text      string // of a message to a group
 	Devices   []uint8
 	NoStore   bool
 	Ticked    bool
 	Rejected  codec.ErrorCode
-	Delivered map[uint8]bool
+	Delivered map[uint8]bool // of a group's message: 0, everybody has it
 	Read      bool
+	Tries     int // how often it was sent
 }
 
 // Shown is a message on a device's screen.
 type Shown struct {
 	Stream
-	ID   uint64
-	Text string
+	ID       uint64
+	GroupSeq uint64
+	Event    bool // the text is an iq.Event
+	Text     string
 }
 
 // NewClient makes a device without any state.
 func NewClient(w *World, user uint64, device uint8) *Client {
-	c := &Client{World: w, User: user, Device: device, Presence: map[uint64]uint8{}}
+	c := &Client{World: w, User: user, Device: device, Presence: map[uint64]uint8{}, Answers: map[uint32]iq.Answer{}}
 	c.Kept = c.emptyKept()
 	return c
 }
@@ -275,6 +284,8 @@ func (c *Client) take(f codec.Frame) {
 		v, err := codec.ParseError(f)
 		c.check(err)
 		c.refused(&v)
+	case codec.KindNode:
+		c.node(f)
 	case codec.KindPresence:
 		v, err := codec.ParsePresence(f)
 		c.check(err)
@@ -343,7 +354,7 @@ func (c *Client) Keep(n int) {
 func (c *Client) keepMessage(f codec.Frame) {
 	v, err := codec.ParseDeliver(f)
 	c.check(err)
-	s := Stream{User: v.From, Device: v.Device, Gen: v.Gen}
+	s := Stream{User: v.From, Device: v.Device, Gen: v.Gen, Group: v.Group}
 	if v.Seq == 0 {
 		c.unacked-- // ephemeral: shown, neither kept nor acknowledged
 		return
@@ -359,7 +370,8 @@ func (c *Client) keepMessage(f codec.Frame) {
 		c.Again++
 		return
 	}
-	c.Screen = append(c.Screen, Shown{Stream: s, ID: v.ID, Text: string(v.Blob)})
+	event := v.Flags&codec.FlagGroup != 0 && v.Kind == codec.PayloadGroupEvent
+	c.Screen = append(c.Screen, Shown{Stream: s, ID: v.ID, GroupSeq: v.GroupSeq, Event: event, Text: string(v.Blob)})
 }
 
 func (c *Client) keepReceipt(f codec.Frame) {
@@ -377,7 +389,7 @@ func (c *Client) keepReceipt(f codec.Frame) {
 	}
 	for id := v.First; id <= v.Last; id++ {
 		fate := c.Kept.Sent[id]
-		if fate == nil || fate.To != v.Peer {
+		if fate == nil || fate.To != max(v.Peer, v.Group) {
 			continue // between messages to this peer lie those to others
 		}
 		switch v.Kind {
@@ -385,7 +397,7 @@ func (c *Client) keepReceipt(f codec.Frame) {
 			fate.Rejected = codec.ErrorCode(v.Code)
 		case codec.ReceiptDelivered:
 			// ... and those that had no part for this device, or were rejected.
-			fate.Delivered[v.Device] = slices.Contains(fate.Devices, v.Device) && fate.Rejected == 0
+			fate.Delivered[v.Device] = (v.Group != 0 || slices.Contains(fate.Devices, v.Device)) && fate.Rejected == 0
 		case codec.ReceiptRead:
 			fate.Read = true
 		}
@@ -415,6 +427,9 @@ func (c *Client) Push(n int) {
 			return
 		}
 		c.write(s.Frame, nil)
+		if fate := c.Kept.Sent[s.Cseq]; fate != nil {
+			fate.Tries++
+		}
 		c.sentUpTo = s.Cseq
 		n--
 	}

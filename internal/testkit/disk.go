@@ -305,7 +305,23 @@ func (d *Disk) crash() error {
 	}
 	d.applied = cloneBoxes(d.flushed)
 	d.newDesks()
+	d.tellPending()
 	return d.Check()
+}
+
+// tellPending tells the loops who has something to go on with from before the start.
+func (d *Disk) tellPending() {
+	var users []uint64
+	for name, b := range d.applied {
+		if name.device == store.DevicePending && b.head.Waiting() > 0 {
+			users = append(users, name.user)
+		}
+	}
+	slices.Sort(users)
+	for _, user := range users {
+		desk := d.desks[d.w.Placement().Home(user)]
+		desk.news = append(desk.news, &store.News{Kind: store.NewsPending, User: user})
+	}
 }
 
 // stop is the end of a process that has written everything.
@@ -315,6 +331,7 @@ func (d *Disk) stop() error {
 	}
 	d.flushed = cloneBoxes(d.applied)
 	d.newDesks()
+	d.tellPending()
 	return d.Check()
 }
 

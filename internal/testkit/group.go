@@ -146,3 +146,67 @@ func (d *describer) event(payload []byte) string {
 	}
 	return text
 }
+
+// SendGroup puts a message to a group into the outbox.
+func (c *Client) SendGroup(group uint64, text string) {
+	if c.Kept.Gen == 0 {
+		return
+	}
+	v := codec.Send{Cseq: c.Kept.Next, To: group, Flags: codec.FlagGroup, N: 1}
+	v.Parts = v.Parts.Append(codec.Part{Blob: []byte(text)})
+	b, err := codec.AppendSend(nil, &v)
+	if err != nil {
+		panic(err)
+	}
+	c.Kept.Sent[v.Cseq] = &Fate{To: group, Text: text, Delivered: map[uint8]bool{}}
+	c.Kept.Outbox = append(c.Kept.Outbox, Sent{Cseq: v.Cseq, Frame: b})
+	c.Kept.Next++
+}
+
+// ReadGroup puts a read receipt for everything of a group that is on the screen into the outbox.
+func (c *Client) ReadGroup(group uint64) {
+	gseq := uint64(0)
+	for i := range c.Screen {
+		if c.Screen[i].Group == group {
+			gseq = max(gseq, c.Screen[i].GroupSeq)
+		}
+	}
+	if gseq == 0 || c.Kept.Gen == 0 {
+		return
+	}
+	v := codec.Receipt{Seq: c.Kept.Next, Kind: codec.ReceiptRead, Flags: codec.FlagGroup, Group: group, First: gseq, Last: gseq}
+	b, err := codec.AppendReceipt(nil, &v)
+	if err != nil {
+		panic(err)
+	}
+	c.Kept.Outbox = append(c.Kept.Outbox, Sent{Cseq: v.Seq, Frame: b})
+	c.Kept.Next++
+}
+
+// Ask sends a request on this connection; the answer will be in Answers under the ref that it returns. 0: the client is not there.
+func (c *Client) Ask(r *iq.Request) (ref uint32) {
+	if !c.Online() {
+		return 0
+	}
+	c.refs++
+	r.Ref = c.refs
+	c.write(iq.AppendRequest(nil, r))
+	return c.refs
+}
+
+// node takes an answer or a notice.
+func (c *Client) node(f codec.Frame) {
+	var a iq.Answer
+	var n iq.Notice
+	notice, err := iq.ParseReply(&c.tape, f, &a, &n)
+	c.check(err)
+	if !notice {
+		c.Answers[a.Ref] = a
+	}
+}
+
+// ParseEvent is what a shown event says.
+func (s *Shown) ParseEvent() (e iq.Event, err error) {
+	var tape codec.Tape
+	return e, iq.ParseEvent(&tape, []byte(s.Text), &e)
+}
