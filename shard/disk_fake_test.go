@@ -5,8 +5,12 @@ import (
 	"slices"
 	"testing"
 
+	"trunkline/codec"
 	"trunkline/store"
 )
+
+// A start knows messages of groups by the flag that the codec gives them: this does not compile when they differ.
+var _ = [1]struct{}{}[uint8(codec.FlagGroup)^store.FlagGroup]
 
 // handDisk is a Disk whose every move a test makes by hand.
 type handDisk struct {
