@@ -116,8 +116,9 @@ func (g *group) member(user uint64) *member { return g.find(user) }
 
 // FuzzGroupSnapshot: bytes are a group that can be written and read again, or an error; and whatever it is can be gone on with.
 func FuzzGroupSnapshot(f *testing.F) {
-	for _, n := range []int{2, 10, 40} {
+	for _, n := range []int{2, 3, 5} { // small ones: what is found is made smaller byte by byte
 		g := spreadGroup(n, 5)
+		g.ring.list, g.ring.head = g.ring.live()[:4], 0
 		f.Add(g.appendSnapshot(nil))
 		g.ring = ring{}
 		f.Add(g.appendSnapshot(nil))
