@@ -42,6 +42,7 @@ func (s *Shard) applySession(now int64, conn Conn, p *session) {
 	for _, peer := range out.unsubscribe {
 		s.unsubscribe(p, peer)
 	}
+	s.applyHeld(conn)
 	if out.free {
 		s.sessions.Clear(conn.slot())
 		s.stats.Sessions--
@@ -70,6 +71,19 @@ func (s *Shard) applySession(now int64, conn Conn, p *session) {
 		leave := out.leave
 		s.stepSession(now, conn, &event{kind: evSlow})
 		out.leave = leave
+	}
+}
+
+// applyHeld keeps what a session holds back, and what it has written of that.
+func (s *Shard) applyHeld(conn Conn) {
+	if h := &s.out.held; h.at != 0 {
+		s.subs.At(h.at).hold(h.code, h.seenSec)
+	}
+	for _, i := range s.out.released {
+		s.subs.At(i).release()
+	}
+	if s.out.flush {
+		s.flushes = append(s.flushes, conn)
 	}
 }
 
@@ -119,8 +133,8 @@ func (s *Shard) applyMailbox(index uint32, p *mailbox) {
 		s.holdRejection(p, &out.hold[i])
 	}
 	s.applyPosts()
-	if out.presence != presenceSame {
-		s.tellWatchers(p, out.presence)
+	if out.presence {
+		s.presenceChanged(p.user)
 	}
 }
 
@@ -206,6 +220,8 @@ func (s *Shard) Stats() Stats {
 	st := s.stats
 	q := s.cfg.Queue.Stats()
 	st.Users, st.Mailboxes = int64(s.users.len()), int64(s.mailboxes.Len())
+	st.Watches, st.Subscriptions = int64(s.watches.Len()), int64(s.subs.Len())
+	st.PresenceWaiting = s.subjectsWaiting()
 	st.CullBacklog = s.wheel.due()
 	st.QueueEntries, st.QueueBytes = int64(q.Entries), q.PayloadBytes
 	st.ParkedUsers, st.ParkedBytes = int64(len(s.parked)), s.parkedBytes

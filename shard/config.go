@@ -71,6 +71,7 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.UsersMax, UsersMaxDefault)
 	setDefault(&c.StoreBytesMax, StoreBytesMaxDefault)
 	setDefault(&c.SubscriptionsMax, SubscriptionsMaxDefault)
+	setDefault(&c.PresenceWindowMs, PresenceWindowMsDefault)
 	setDefault(&c.UserSessionsMax, DevicesMax)
 	setDefault(&c.WriteBackMs, WriteBackMsDefault)
 	setDefault(&c.GroupMembersMax, GroupMembersMaxDefault)

@@ -87,6 +87,7 @@ func (s *Shard) cull(now int64) {
 func (s *Shard) wakeForWheel(now int64) {
 	w := &s.wheel
 	if now < w.wakeMs && w.wakeMs <= now+(wheelBuckets+1)*w.bucketMs {
+		s.host.WakeAt(w.wakeMs) // an earlier Tick has used up the one that was asked for
 		return
 	}
 	w.wakeMs = 0

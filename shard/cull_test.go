@@ -131,8 +131,8 @@ func TestAnEmptyMailboxIsDroppedWhenItsTimeHasCome(t *testing.T) {
 	if st := f.Stats(); st.Culled != 1 || st.MailboxesIdle != 0 || st.CullBacklog != 0 {
 		t.Errorf("%+v", st)
 	}
-	if code, seen := f.presence(1001); code != 0 || seen != 0 {
-		t.Errorf("a user who is forgotten is told as %d, seen %d", code, seen)
+	if there, seen := f.presence(1001); there || seen != 0 {
+		t.Errorf("a user who is forgotten is told as there %v, seen %d", there, seen)
 	}
 }
 

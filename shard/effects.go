@@ -45,12 +45,15 @@ type effects struct {
 	subscribe   []uint64
 	unsubscribe []uint64
 	forget      uint32 // 0, or the first of the subscriptions to end
+	held        heldPresence
+	released    []uint32 // subscriptions whose value is written
+	flush       bool     // put it on the list of those that hold presence and may write it
 
 	// Of a mailbox.
-	ticking  bool // put it on the list of those that owe a first tick
-	starved  bool // put it on the list of those that could not push
-	fetch    bool // ask the disk for more of it
-	presence presenceEffect
+	ticking  bool      // put it on the list of those that owe a first tick
+	starved  bool      // put it on the list of those that could not push
+	fetch    bool      // ask the disk for more of it
+	presence bool      // the watchers of its user are to be told anew
 	hold     []outcome // rejections that wait until the mark passes their cseq
 	release  uint64    // 0, or let go of held rejections up to this cseq
 	met      uint64    // with hasMet: the hash of a pair that exchanges messages
@@ -60,14 +63,12 @@ type effects struct {
 	scratch []byte
 }
 
-// presenceEffect says what the watchers of the mailbox's user are to be told.
-type presenceEffect uint8
-
-const (
-	presenceSame presenceEffect = iota
-	presenceAvailable
-	presenceUnavailable
-)
+// heldPresence is what a subscription is to hold; at 0: nothing.
+type heldPresence struct {
+	at      uint32
+	code    uint8
+	seenSec uint32
+}
 
 func (out *effects) reset() {
 	out.queue = out.queue[:0]
@@ -78,7 +79,8 @@ func (out *effects) reset() {
 	out.moveTo = -1
 	out.close, out.free, out.leave, out.redeliver = false, false, false, false
 	out.subscribe, out.unsubscribe, out.forget = out.subscribe[:0], out.unsubscribe[:0], 0
-	out.ticking, out.starved, out.fetch, out.presence = false, false, false, presenceSame
+	out.held, out.released, out.flush = heldPresence{}, out.released[:0], false
+	out.ticking, out.starved, out.fetch, out.presence = false, false, false, false
 	out.hold, out.release = out.hold[:0], 0
 	out.met, out.hasMet = 0, false
 }
@@ -126,6 +128,11 @@ func (out *effects) output() []byte {
 		return out.direct
 	}
 	return out.frames
+}
+
+func (out *effects) writePresence(peer uint64, code uint8, seenSec uint32) {
+	out.open()
+	out.frames = must(codec.AppendPresence(out.frames, &codec.Presence{Peer: peer, State: code, LastSeenSec: seenSec}))
 }
 
 func (out *effects) writeError(code codec.ErrorCode, ref uint64, retryAfterMs uint32) {

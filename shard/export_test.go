@@ -70,10 +70,17 @@ func (s *Shard) CheckLists() (subs, watches int, err error) {
 	if sessions != s.stats.Sessions || open != s.stats.LoggedIn {
 		return 0, 0, fmt.Errorf("%d sessions, %d of them open; counted %d and %d", sessions, open, s.stats.Sessions, s.stats.LoggedIn)
 	}
-	for _, first := range s.watched {
-		for i := first; i != 0; i = s.watches.At(i).next {
+	for user, at := range s.watched {
+		c := s.subjects.At(at)
+		if c.user != user || c.first == 0 && c.state == subjectQuiet {
+			return 0, 0, fmt.Errorf("user %d is watched as %+v", user, c)
+		}
+		for i := c.first; i != 0; i = s.watches.At(i).next {
 			watches++
 		}
+	}
+	if len(s.watched) != s.subjects.Len() {
+		return 0, 0, fmt.Errorf("%d subjects of %d users", s.subjects.Len(), len(s.watched))
 	}
 	if subs != s.subs.Len() || watches != s.watches.Len() {
 		return 0, 0, fmt.Errorf("%d subscriptions in %d cells, %d watches in %d", subs, s.subs.Len(), watches, s.watches.Len())
@@ -94,7 +101,7 @@ func CheckAttached(shards []*Shard) error {
 			if i == 0 {
 				return fmt.Errorf("user %d/%d is logged in and has no mailbox", p.user, p.device)
 			}
-			if m := home.mailboxes.At(i); m.conn != p.conn || m.state != mailboxOnline {
+			if m := home.mailboxes.At(i); m.conn != p.conn || (m.state == mailboxOnline) == (p.flags&flagInactive != 0) || !m.loggedIn() {
 				return fmt.Errorf("user %d/%d is logged in over %x, and its mailbox in state %d listens to %x", p.user, p.device, p.conn, m.state, m.conn)
 			}
 		}
@@ -128,3 +135,18 @@ func (s *Shard) WaitingEntries() (n int) {
 	}
 	return n
 }
+
+// Decide gives a user of this loop a policy, as if it had come from its settings.
+func (s *Shard) Decide(now int64, user uint64, p Policy) {
+	if s.states[user] == nil {
+		s.states[user] = new(userState)
+	}
+	s.states[user].policy = p
+	s.policyChanged(now, user)
+}
+
+// TypingRepeatMs and FlushFramesMax are limits that tests walk up to.
+const (
+	TypingRepeatMs = typingRepeatMs
+	FlushFramesMax = flushFramesMax
+)

@@ -137,10 +137,27 @@ const (
 	// WatchersMax is how many sessions may watch one user: it bounds what one login makes the loop say. Over it a watcher
 	// gets the presence of this moment and no changes; counted.
 	WatchersMax = 1_024
-	// watchesMax bounds all watchers on one loop: 16 million cells of 16 bytes. Over it the same happens.
+	// watchesMax bounds all watchers on one loop: 16 million cells of 24 bytes, and at most as many users that are watched, of 32 bytes. Over
+	// it the same happens.
 	watchesMax = 16 << 20
-	// subscriptionsMax bounds all subscriptions on one loop. Over it: soft ERROR CodeTooMany.
+	// subscriptionsMax bounds all subscriptions on one loop, 16 bytes each. Over it: soft ERROR CodeTooMany.
 	subscriptionsMax = 16 << 20
+	// subscribePeersPart users of a SUBSCRIBE count like one control stanza: to find a watcher among WatchersMax takes some microseconds.
+	subscribePeersPart = 8
+	// PresenceWindowMsDefault is how long watchers of a user are told nothing new after they were told something. What happens meanwhile is told
+	// at its end, the newest only.
+	PresenceWindowMsDefault = 2_000
+	// presenceTurnMax watchers are looked at in a turn of the loop, a tenth of a millisecond; who is left comes in the next one, a millisecond
+	// later. presenceSliceMax of them are of one user before the next user has its turn.
+	presenceTurnMax, presenceSliceMax = 128, 32
+	// flushSessionsMax sessions write in a turn what they have held while nobody looked, flushFramesMax frames each. The rest comes in the next
+	// turns.
+	flushSessionsMax, flushFramesMax = 32, 64
+	// typingRepeatMs is how often a device may tell one peer that it writes, and again how often that it has paused. What comes sooner is
+	// dropped and counted.
+	typingRepeatMs = 3_000
+	// typingCells pairs are remembered for that by a loop, 8 bytes each: 20,000 TYPINGs a second fit. Over it some pass too soon.
+	typingCells = 1 << 16
 )
 
 // Groups.

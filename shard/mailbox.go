@@ -21,55 +21,61 @@ import (
 // In early somebody reads it who may be a replay: nobody was kicked for that, nobody is told that the user is there, and it
 // gives way to any attach that is none.
 //
+// From online it goes to idle and back as STATE says: a device reads, and nobody looks at it. In idle everything is as in online, but the
+// device does not make its user one who is there, and nobody's typing is passed to it.
+//
 // What each state does with each event is the table below; TestMailboxTable reads it here and walks it. A cell names the
 // state it leads to, where that changes, then what is posted and what happens to the queue and the lists: append, replace,
 // drop, owe (a first tick is told at the end of the turn). "ignore" does nothing: a message from a connection that is not
 // attached is late.
 //
-//	event           offline             gone                early                 online
-//	attach          online attached     refused             online kick attached  online kick attached
-//	attach stale    refused             refused             refused               refused
-//	attach ghost    online attached     refused             refused               refused
-//	attach early    early attached      hold                hold                  hold
-//	early old       hold                hold                hold                  hold
-//	early stale     hold                hold                hold                  hold
-//	confirm         ignore              ignore              online                ignore
-//	confirm late    ignore              ignore              ignore                ignore
-//	detach          ignore              ignore              offline               offline
-//	detach late     ignore              ignore              ignore                ignore
-//	send            ignore              ignore              route                 route
-//	send again      ignore              ignore              owe                   owe
-//	send gap        ignore              ignore              kick                  kick
-//	send stopped    ignore              ignore              soft                  soft
-//	send invalid    ignore              ignore              append push owe       append push owe
-//	read            ignore              ignore              receipt               receipt
-//	ack             ignore              ignore              drop receipt          drop receipt
-//	route           append              ignore              append push           append push
-//	stored          owe                 ignore              owe                   owe
-//	stored late     ignore              ignore              ignore                ignore
-//	rejected        append owe          ignore              append push owe       append push owe
-//	receipt         append              ignore              append push           append push
-//	receipt next    replace             ignore              append push           append push
-//	receipt gap     replace             ignore              append push           append push
-//	read gap        append stored       stored              append stored push    append stored push
-//	receipt late    ignore              ignore              ignore                ignore
-//	read receipt    append stored       stored              append stored push    append stored push
-//	tick            ignore              ignore              ticked                ticked
-//	credit          ignore              ignore              push                  push
-//	ping            ignore              ignore              ponged                ponged
-//	ping starved    ignore              ignore              ignore                ignore
-//	credit pinged   ignore              ignore              push ponged           push ponged
-//	durable         ignore              ignore              push owe              push owe
-//	durable late    ignore              ignore              ignore                ignore
-//	unsettled       ignore              ignore              attached push         attached push
-//	loaded          ignore              ignore              push                  push
-//	loaded pinged   ignore              ignore              push ponged           push ponged
-//	unread pinged   ignore              ignore              ponged                ponged
-//	ping behind     ignore              ignore              ignore                ignore
-//	attach newer    online attached     online attached     online kick attached  online kick attached
-//	remove          gone discard        ignore              gone discard kick     gone discard kick
-//	remove own      gone discard        ignore              gone discard          gone discard
-//	remove late     ignore              ignore              ignore                ignore
+//	event           offline             gone                early                 online                idle
+//	attach          online attached     refused             online kick attached  online kick attached  online kick attached
+//	attach stale    refused             refused             refused               refused               refused
+//	attach ghost    online attached     refused             refused               refused               refused
+//	attach early    early attached      hold                hold                  hold                  hold
+//	early old       hold                hold                hold                  hold                  hold
+//	early stale     hold                hold                hold                  hold                  hold
+//	confirm         ignore              ignore              online                ignore                ignore
+//	confirm late    ignore              ignore              ignore                ignore                ignore
+//	detach          ignore              ignore              offline               offline               offline
+//	detach late     ignore              ignore              ignore                ignore                ignore
+//	active          ignore              ignore              ignore                ignore                online
+//	inactive        ignore              ignore              ignore                idle                  ignore
+//	active late     ignore              ignore              ignore                ignore                ignore
+//	send            ignore              ignore              route                 route                 route
+//	send again      ignore              ignore              owe                   owe                   owe
+//	send gap        ignore              ignore              kick                  kick                  kick
+//	send stopped    ignore              ignore              soft                  soft                  soft
+//	send invalid    ignore              ignore              append push owe       append push owe       append push owe
+//	read            ignore              ignore              receipt               receipt               receipt
+//	ack             ignore              ignore              drop receipt          drop receipt          drop receipt
+//	route           append              ignore              append push           append push           append push
+//	stored          owe                 ignore              owe                   owe                   owe
+//	stored late     ignore              ignore              ignore                ignore                ignore
+//	rejected        append owe          ignore              append push owe       append push owe       append push owe
+//	receipt         append              ignore              append push           append push           append push
+//	receipt next    replace             ignore              append push           append push           append push
+//	receipt gap     replace             ignore              append push           append push           append push
+//	read gap        append stored       stored              append stored push    append stored push    append stored push
+//	receipt late    ignore              ignore              ignore                ignore                ignore
+//	read receipt    append stored       stored              append stored push    append stored push    append stored push
+//	tick            ignore              ignore              ticked                ticked                ticked
+//	credit          ignore              ignore              push                  push                  push
+//	ping            ignore              ignore              ponged                ponged                ponged
+//	ping starved    ignore              ignore              ignore                ignore                ignore
+//	credit pinged   ignore              ignore              push ponged           push ponged           push ponged
+//	durable         ignore              ignore              push owe              push owe              push owe
+//	durable late    ignore              ignore              ignore                ignore                ignore
+//	unsettled       ignore              ignore              attached push         attached push         attached push
+//	loaded          ignore              ignore              push                  push                  push
+//	loaded pinged   ignore              ignore              push ponged           push ponged           push ponged
+//	unread pinged   ignore              ignore              ponged                ponged                ponged
+//	ping behind     ignore              ignore              ignore                ignore                ignore
+//	attach newer    online attached     online attached     online kick attached  online kick attached  online kick attached
+//	remove          gone discard        ignore              gone discard kick     gone discard kick     gone discard kick
+//	remove own      gone discard        ignore              gone discard          gone discard          gone discard
+//	remove late     ignore              ignore              ignore                ignore                ignore
 //
 // The end is culling, of those that are gone at once: see wheel and vanish.
 type mailboxState uint8
@@ -80,6 +86,7 @@ const (
 	mailboxGone
 	mailboxEarly
 	mailboxOnline
+	mailboxIdle
 	mailboxStates
 )
 
@@ -118,7 +125,7 @@ type mailbox struct {
 	windowBytes   uint32 // what is with the client, payload and windowEntryBytes each
 	next          uint32 // the user's next mailbox
 	held          uint32 // the first rejection that waits for the mark
-	seenSec       uint32 // when the last session left, unix seconds
+	seenSec       uint32 // when the last session left or was looked at no more, unix seconds
 	token         uint32 // of the registration that gave `registered`, folded; 0: none
 	messages      uint32 // state of the limit of SENDs and read receipts
 	conversations uint32 // state of the limit of first messages
@@ -158,7 +165,7 @@ func (m *mailbox) step(now int64, ev *mailboxEvent, w *world, out *effects) {
 		m.stepOffline(now, ev, w, out)
 	case mailboxGone:
 		m.stepGone(now, ev, w, out)
-	case mailboxEarly, mailboxOnline:
+	case mailboxEarly, mailboxOnline, mailboxIdle:
 		m.stepOnline(now, ev, w, out)
 	default:
 		w.stats.Unexpected++
@@ -176,7 +183,7 @@ func (m *mailbox) stepOffline(now int64, ev *mailboxEvent, w *world, out *effect
 	case evLoaded, evUnread: // the client is gone again
 	case evMessage:
 		switch ev.message.kind {
-		case msgDetach, msgSend, msgRead, msgAck, msgPing, msgConfirm, msgTell: // late: the client says it again when it is back
+		case msgDetach, msgSend, msgRead, msgAck, msgPing, msgConfirm, msgActive, msgTell: // late: the client says it again when it is back
 		default:
 			m.anyMessage(now, ev, w, out)
 		}
@@ -215,7 +222,7 @@ func (m *mailbox) stepOnline(now int64, ev *mailboxEvent, w *world, out *effects
 
 func (m *mailbox) onlineMessage(now int64, ev *mailboxEvent, w *world, out *effects) {
 	switch ev.message.kind {
-	case msgDetach, msgSend, msgRead, msgAck, msgPing, msgConfirm:
+	case msgDetach, msgSend, msgRead, msgAck, msgPing, msgConfirm, msgActive:
 		if ev.message.conn != m.conn {
 			return // late: of a session that was replaced
 		}
@@ -249,6 +256,8 @@ func (m *mailbox) onlineMessage(now int64, ev *mailboxEvent, w *world, out *effe
 		if m.state == mailboxEarly {
 			m.becomeConfirmed(w, out)
 		}
+	case msgActive:
+		m.takeActive(ev.message, w, out)
 	default:
 		m.anyMessage(now, ev, w, out)
 	}
@@ -398,7 +407,7 @@ const generations = math.MaxUint16
 func (m *mailbox) becomeOnline(ev *mailboxEvent, w *world, out *effects) {
 	if m.attached() && m.conn != ev.message.conn {
 		m.toSession(out, msgKick).code = uint8(codec.CodeReplaced)
-		if m.state == mailboxOnline {
+		if m.loggedIn() {
 			w.stats.Replaced++
 		}
 	}
@@ -410,10 +419,10 @@ func (m *mailbox) becomeOnline(ev *mailboxEvent, w *world, out *effects) {
 	m.attachTo(ev, w, out)
 }
 
-// announce has the watchers told that the user came, when no other device was there.
+// announce has the watchers told that the user came or went, unless it is there with another device.
 func (m *mailbox) announce(w *world, out *effects) {
-	if _, others := w.devices(m.user, m.device); others == 0 {
-		out.presence = presenceAvailable
+	if !w.there(m.user, m.device) {
+		out.presence = true
 	}
 }
 
@@ -435,24 +444,38 @@ func (m *mailbox) greet(index uint32, w *world, out *effects) {
 	m.push(w, out)
 }
 
+// takeActive: somebody looks at the device, or nobody does any more.
+func (m *mailbox) takeActive(msg *message, w *world, out *effects) {
+	switch {
+	case m.state == mailboxIdle && msg.code != 0:
+		m.announce(w, out)
+		m.state = mailboxOnline
+	case m.state == mailboxOnline && msg.code == 0:
+		m.state = mailboxIdle
+		m.seenSec = msg.timeSec
+		m.announce(w, out)
+	}
+}
+
 // becomeOffline keeps everything but the session.
 func (m *mailbox) becomeOffline(msg *message, w *world, out *effects) {
-	early := m.state == mailboxEarly
+	looked := m.state == mailboxOnline
 	m.state = mailboxOffline
 	m.conn, m.loop = 0, 0
 	m.sent, m.window, m.windowBytes = m.last, 0, 0 // no receipt joins what a client may have
 	m.flags &^= flagRefused | flagPinged | flagBehind
-	if early {
-		return // nobody knew
+	if !looked {
+		return // nobody knew, or it was told already
 	}
 	m.seenSec = msg.timeSec
-	if _, others := w.devices(m.user, m.device); others == 0 {
-		out.presence = presenceUnavailable
-	}
+	m.announce(w, out)
 }
 
 // attached says whether there is a session, be it an early one.
 func (m *mailbox) attached() bool { return m.state >= mailboxEarly }
+
+// loggedIn says whether there is a session that is no early one, looked at or not.
+func (m *mailbox) loggedIn() bool { return m.state >= mailboxOnline }
 
 // toSession posts a message to the attached session.
 func (m *mailbox) toSession(out *effects, kind messageKind) *message {

@@ -29,7 +29,7 @@ var messageKindNames = [msgKindEnd]string{
 	msgRefused: "refused", msgPush: "push", msgTicked: "ticked", msgSoft: "soft", msgKick: "kick", msgRoute: "route",
 	msgStored: "stored", msgRejected: "rejected", msgReceipt: "receipt", msgWatch: "watch", msgUnwatch: "unwatch",
 	msgPresence: "presence", msgTyping: "typing", msgTypingIs: "typingIs", msgIntake: "intake", msgPing: "ping", msgPonged: "ponged",
-	msgHold: "hold", msgConfirm: "confirm",
+	msgHold: "hold", msgConfirm: "confirm", msgActive: "active", msgWriting: "writing",
 }
 
 const (
@@ -121,6 +121,9 @@ func mailboxEvents() map[string]mailboxRow {
 		"remove":       {ev: removal(0, 0)},
 		"remove own":   {ev: removal(testConn, testGen+1), prepare: account},
 		"remove late":  {ev: removal(0, testGen), prepare: account},
+		"active":       {ev: said(message{kind: msgActive, conn: testConn, code: 1})},
+		"inactive":     {ev: said(message{kind: msgActive, conn: testConn})},
+		"active late":  {ev: said(message{kind: msgActive, conn: 99, code: 1})},
 		"attach stale": {ev: said(message{kind: msgAttach, conn: 77, gen: testGen - 1, peer: 7})},
 		"detach":       {ev: said(message{kind: msgDetach, conn: testConn})},
 		"detach late":  {ev: said(message{kind: msgDetach, conn: 99})},
@@ -219,7 +222,7 @@ func mailboxCell(s *Shard, m *mailbox, ev mailboxEvent) string {
 		words = append([]string{[]string{"", "append", "replace", "drop", "discard"}[q.op]}, words...)
 	}
 	if m.state != before || attach && words[len(words)-1] == "attached" {
-		words = append([]string{[]string{"free", "offline", "gone", "early", "online"}[m.state]}, words...)
+		words = append([]string{[]string{"free", "offline", "gone", "early", "online", "idle"}[m.state]}, words...)
 	}
 	if s.out.ticking {
 		words = append(words, "owe")

@@ -29,7 +29,7 @@ const (
 	msgWatch                           // session to user: tell presence now and on change
 	msgUnwatch                         // session to user: no more
 	msgPresence                        // user to session: available or not
-	msgTyping                          // session to user: somebody writes
+	msgTyping                          // user to user: somebody writes
 	msgTypingIs                        // user to session: the same, for its client
 	msgIntake                          // shard to shard: my intake stopped or goes on
 	msgPing                            // session to mailbox: a PING from the client; only where they are on different loops
@@ -51,6 +51,7 @@ const (
 	msgPolicy                          // server to user: what it has decided
 	msgRemove                          // server to user: a device is removed
 	msgForget                          // server to user: the account is deleted
+	msgWriting                         // session to user: its client writes to somebody
 	msgKindEnd
 )
 
@@ -80,9 +81,10 @@ const messageBytes = 66
 //	stored    mailbox                                               cseq
 //	rejected  mailbox  receiver that refused                        cseq   now          error
 //	receipt   mailbox  who has it              first id   last id   cseq   now          kind
-//	watch     user                                                                                 conn
+//	watch     user     who watches                                                                 conn
 //	unwatch   user                                                                                 conn
 //	presence  session  whose presence                                      last seen    1: there   conn
+//	writing   user     to whom                                                          state      conn
 //	typing    user     who writes                                                       state
 //	typingIs  session  who writes                                                       state      conn
 //	intake    shard                                                                     1: stopped

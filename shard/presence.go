@@ -1,31 +1,60 @@
 package shard
 
-// Presence: a session subscribes to users, each user's home loop keeps who watches. Both are lists of small cells. They are
-// hints, not promises: what finds no room is dropped and counted, and a watcher that is gone is forgotten when it is told.
+// Presence: a session subscribes to users, each user's home loop keeps who watches. Both are lists of small cells. A watcher whose session is
+// gone is forgotten when it is told. What a watcher may see is decided at the home of the user that is watched: see shown.
 
-// subscription is one user that a session watches.
+// subscription is one user that a session watches, and what there is to tell of it when somebody looks at the device again: only the
+// newest is kept. 16 bytes.
 type subscription struct {
-	peer uint64
-	next uint32
+	peer    uint64 // the user, shifted by heldBits; below it what is held
+	next    uint32
+	seenSec uint32 // of what is held
 }
 
-// watch is one session that watches a user.
-type watch struct {
-	conn Conn
-	next uint32
-	loop uint8
+// What a subscription holds.
+const (
+	heldNothing = iota
+	heldAway
+	heldThere
+	heldBits = 2 // a user has 60 bits
+)
+
+func newSubscription(peer uint64, next uint32) subscription {
+	return subscription{peer: peer << heldBits, next: next}
 }
 
-// subscribed says whether a session's list has a peer.
-func (w *world) subscribed(first uint32, peer uint64) bool {
+func (c *subscription) user() uint64 { return c.peer >> heldBits }
+
+// held is what is to be told. ok: there is something.
+func (c *subscription) held() (code uint8, ok bool) {
+	switch c.peer & (1<<heldBits - 1) {
+	case heldAway:
+		return 0, true
+	case heldThere:
+		return 1, true
+	}
+	return 0, false
+}
+
+// hold keeps what is to be told, in the place of what was.
+func (c *subscription) hold(code uint8, seenSec uint32) {
+	c.release()
+	c.peer |= heldAway + uint64(code)
+	c.seenSec = seenSec
+}
+
+func (c *subscription) release() { c.peer = c.peer >> heldBits << heldBits }
+
+// subscribed is a session's subscription to a peer; 0: there is none.
+func (w *world) subscribed(first uint32, peer uint64) uint32 {
 	for i := first; i != 0; {
 		c := w.subs.At(i)
-		if c.peer == peer {
-			return true
+		if c.user() == peer {
+			return i
 		}
 		i = c.next
 	}
-	return false
+	return 0
 }
 
 func (s *Shard) subscribe(p *session, peer uint64) {
@@ -34,7 +63,7 @@ func (s *Shard) subscribe(p *session, peer uint64) {
 		s.stats.EphemeralDropped++ // the step looked: there was room
 		return
 	}
-	*c = subscription{peer: peer, next: p.subs}
+	*c = newSubscription(peer, p.subs)
 	p.subs = i
 }
 
@@ -42,7 +71,7 @@ func (s *Shard) unsubscribe(p *session, peer uint64) {
 	for link := &p.subs; *link != 0; {
 		i := *link
 		c := s.subs.At(i)
-		if c.peer != peer {
+		if c.user() != peer {
 			link = &c.next
 			continue
 		}
@@ -58,126 +87,78 @@ func (s *Shard) forget(conn Conn, first uint32) {
 		c := *s.subs.At(i)
 		s.subs.Free(i)
 		i = c.next
-		s.send(s.home(c.peer), &message{kind: msgUnwatch, user: c.peer, conn: conn})
+		s.send(s.home(c.user()), &message{kind: msgUnwatch, user: c.user(), conn: conn})
 	}
 }
 
-// takeForUser takes a message that is about a user and none of its mailboxes.
-func (s *Shard) takeForUser() {
-	m := &s.current
-	switch m.kind {
-	case msgWatch:
-		s.addWatch(m)
-		code, seenSec := s.presence(m.user)
-		s.tellPresence(int(m.from), m.conn, m.user, code, seenSec)
-	case msgUnwatch:
-		s.dropWatch(m)
-	case msgTyping:
-		s.tellTyping(m)
-	}
+// watch is one session that watches a user, and what it was told of it last. 24 bytes.
+type watch struct {
+	conn    Conn
+	watcher uint64 // its user
+	next    uint32
+	seen    uint16 // the low bits of the time that it was told: as good as the whole to see that it has changed
+	loop    uint8
+	told    toldKind
 }
 
-// addWatch remembers a session; once is enough.
-func (s *Shard) addWatch(m *message) {
-	n := 0
-	for i := s.watched[m.user]; i != 0; n++ {
-		c := s.watches.At(i)
-		if c.conn == m.conn {
-			return
-		}
-		i = c.next
+// toldKind says what a watcher was told last.
+type toldKind uint8
+
+const (
+	toldNothing toldKind = iota // not even the presence of the moment when it came
+	toldHidden                  // away, without a time
+	toldAway                    // away, with the time
+	toldThere
+)
+
+// toldOf is how what is said of a user is remembered.
+func toldOf(code uint8, seenSec uint32) (told toldKind, seen uint16) {
+	switch {
+	case code != 0:
+		return toldThere, 0
+	case seenSec != 0:
+		return toldAway, uint16(seenSec)
 	}
-	i, c := uint32(0), (*watch)(nil)
-	if n < WatchersMax {
-		i, c = s.watches.Alloc()
-	}
-	if c == nil {
-		s.stats.EphemeralDropped++
-		return
-	}
-	*c = watch{conn: m.conn, loop: uint8(m.from), next: s.watched[m.user]}
-	s.watched[m.user] = i
+	return toldHidden, 0
 }
 
-func (s *Shard) dropWatch(m *message) {
-	first := s.watched[m.user]
-	for link := &first; *link != 0; {
-		i := *link
-		c := s.watches.At(i)
-		if c.conn != m.conn {
-			link = &c.next
-			continue
-		}
-		*link = c.next
-		s.watches.Free(i)
-		break
-	}
-	if first == 0 {
-		delete(s.watched, m.user)
-		return
-	}
-	s.watched[m.user] = first
-}
-
-// presence is whether any device of a user is there, and else when the last one left.
-func (s *Shard) presence(user uint64) (code uint8, seenSec uint32) {
-	for i := s.users.first(user); i != 0; {
-		m := s.mailboxes.At(i)
-		if m.state == mailboxOnline {
-			return 1, 0
-		}
+// presence is whether somebody looks at any device of a user, and when one was looked at last that is not now.
+func (w *world) presence(user uint64) (there bool, seenSec uint32) {
+	for i := w.users.first(user); i != 0; {
+		m := w.mailboxes.At(i)
+		there = there || m.state == mailboxOnline
 		seenSec = max(seenSec, m.seenSec)
 		i = m.next
 	}
-	return 0, seenSec
+	return there, seenSec
 }
 
-// tellWatchers says that a user came or went.
-func (s *Shard) tellWatchers(m *mailbox, change presenceEffect) {
-	code, seenSec := uint8(1), uint32(0)
-	if change == presenceUnavailable {
-		code, seenSec = 0, m.seenSec
+// shown is what a watcher may see of that. Who may see when a user was there, but not that it is, hears of it when the user has gone: until
+// then it is told what was true before. Its own devices see a user as it is.
+func (w *world) shown(user, watcher uint64, there bool, seenSec uint32) (code uint8, sec uint32) {
+	p := w.policyOf(user)
+	switch known := p == nil || user == watcher; {
+	case there && (known || p.shows(p.Presence, watcher)):
+		return 1, 0
+	case known || p.shows(p.LastSeen, watcher):
+		return 0, seenSec
 	}
-	for i := s.watched[m.user]; i != 0; {
-		c := s.watches.At(i)
-		s.tellPresence(int(c.loop), c.conn, m.user, code, seenSec)
-		i = c.next
-	}
+	return 0, 0
 }
 
-func (s *Shard) tellPresence(loop int, conn Conn, user uint64, code uint8, seenSec uint32) {
-	if s.credit(loop) < controlBytesMax {
-		s.stats.EphemeralDropped++
-		return
-	}
-	s.send(loop, &message{kind: msgPresence, conn: conn, peer: user, code: code, timeSec: seenSec})
-}
-
-// tellTyping passes on to the devices that are there and have nothing else to take.
-func (s *Shard) tellTyping(m *message) {
-	for i := s.users.first(m.user); i != 0; {
-		d := s.mailboxes.At(i)
-		i = d.next
-		if d.state != mailboxOnline {
-			continue
+// flushHeld has sessions write what they hold, at most flushSessionsMax in a turn, in the order in which somebody looked at them again.
+func (s *Shard) flushHeld(now int64) {
+	for range min(len(s.flushes), flushSessionsMax) {
+		conn := s.flushes[0]
+		s.flushes = s.flushes[1:] // before the step: one that panics is not done again
+		if p := s.lookup(conn); p != nil && p.state == sessionOpen {
+			s.stepSession(now, conn, &event{kind: evFlush})
+			s.drainLocal(now)
 		}
-		if !d.caughtUp() || !d.windowOpen(0) || s.credit(int(d.loop)) < controlBytesMax {
-			s.stats.EphemeralDropped++
-			continue
-		}
-		s.send(int(d.loop), &message{
-			kind: msgTypingIs, conn: d.conn, user: d.user, device: d.device,
-			peer: m.peer, peerDevice: m.peerDevice, code: m.code,
-		})
 	}
-}
-
-// policyChanged has the watchers of a user told anew: what they may see may be something else now.
-func (s *Shard) policyChanged(_ int64, user uint64) {
-	code, seenSec := s.presence(user)
-	for i := s.watched[user]; i != 0; {
-		c := s.watches.At(i)
-		s.tellPresence(int(c.loop), c.conn, user, code, seenSec)
-		i = c.next
+	if len(s.flushes) > 0 {
+		s.host.WakeAt(now + starvedRetryMs)
+	} else if cap(s.flushes) > 0 {
+		s.flushes = nil
 	}
 }

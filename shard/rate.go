@@ -71,6 +71,18 @@ func (l limit) take(state uint32, now int64, part uint8) (next uint32, wait int6
 	return max(uint32(now<<l.shift)+uint32(after), 1), 0
 }
 
+// takeMany is take for n at once, or for a burst if they are more.
+func (l limit) takeMany(state uint32, now int64, n int64) (next uint32, wait int64) {
+	if l.interval == 0 {
+		return state, 0
+	}
+	if wait = l.room(state, now, n); wait > 0 {
+		return state, wait
+	}
+	after := l.ahead(state, now) + min(n*int64(l.interval), int64(l.window))
+	return max(uint32(now<<l.shift)+uint32(after), 1), 0
+}
+
 // room is the milliseconds until n of them would go through at once, no more than a burst of them.
 func (l limit) room(state uint32, now int64, n int64) int64 {
 	after := l.ahead(state, now) + min(n*int64(l.interval), int64(l.window))
@@ -117,11 +129,28 @@ func (s *session) overControls(now int64, part uint8, w *world, out *effects) bo
 		s.controls = next
 		return false
 	}
+	s.throttle(wait, w, out)
+	return true
+}
+
+// overPeers is overControls for a SUBSCRIBE: it counts as one stanza for each subscribePeersPart users, about, as the search for each of
+// them costs. before is the state without it.
+func (s *session) overPeers(now int64, before uint32, bodyBytes int, w *world, out *effects) bool {
+	next, wait := w.controls.takeMany(before, now, 1+int64(bodyBytes)/(8*subscribePeersPart))
+	if wait == 0 {
+		s.controls = next
+		return false
+	}
+	s.controls = before
+	s.throttle(wait, w, out)
+	return true
+}
+
+func (s *session) throttle(wait int64, w *world, out *effects) {
 	if s.flags&flagThrottled == 0 {
 		w.stats.Throttled++
 	}
 	out.leave = true
 	s.flags |= flagThrottled | flagSoonTimer // sooner than any other deadline matters: checkDeadlines arms those anew
 	out.timerMs = wait
-	return true
 }

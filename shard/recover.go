@@ -106,6 +106,7 @@ func (s *Shard) giveUp(m *mailbox) {
 			n.sent, n.window, n.windowBytes = n.last, 0, 0
 			s.out.reset()
 			s.commitMailbox(s.mailboxEv.index, m, &n)
+			s.presenceChanged(m.user)
 		}
 	case msgStored, msgRejected:
 		if s.current.gen == m.gen {

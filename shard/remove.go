@@ -40,7 +40,7 @@ func (s *Shard) takeRemove(now int64, m *message) {
 
 // endDevice steps a mailbox with a removal. It returns true when the connection that has asked for it is the device's own, and still there.
 func (s *Shard) endDevice(now int64, index uint32, m message) (ends bool) {
-	m.kind, m.payload = msgRemove, nil
+	m.kind, m.payload, m.timeSec = msgRemove, nil, uint32(now/1000)
 	s.mailboxEv = mailboxEvent{kind: evMessage, index: index, message: &m}
 	before := *s.mailboxes.At(index)
 	s.stepMailbox(now)
@@ -64,10 +64,9 @@ func (m *mailbox) becomeGone(msg *message, w *world, out *effects) {
 	if m.attached() && !m.asks(msg) {
 		m.toSession(out, msgKick).code = uint8(codec.CodeDeviceRemoved)
 	}
-	if m.isThere() {
-		if _, others := w.devices(m.user, m.device); others == 0 {
-			out.presence = presenceUnavailable
-		}
+	if m.state == mailboxOnline {
+		m.seenSec = msg.timeSec
+		m.announce(w, out)
 	}
 	if m.entries|m.notices != 0 {
 		out.queue = append(out.queue, queueEffect{
@@ -83,9 +82,6 @@ func (m *mailbox) becomeGone(msg *message, w *world, out *effects) {
 	m.done, m.inflight, m.unticked = 0, 0, 0
 	m.flags &= flagTicking | flagStarved | flagAccount
 }
-
-// isThere says whether others are told that the device is there.
-func (m *mailbox) isThere() bool { return m.state >= mailboxOnline }
 
 // stepGone is a mailbox whose device was removed.
 func (m *mailbox) stepGone(now int64, ev *mailboxEvent, w *world, out *effects) {

@@ -47,7 +47,10 @@ import "trunkline/codec"
 //	soft            -                 -                 : ERROR           : ERROR           ignore
 //	kick            -                 closing: ERROR    closing: ERROR    closing: ERROR    ignore
 //	presence        -                 -                 -                 : PRESENCE        ignore
+//	presence held   -                 -                 -                 ignore            ignore
+//	flush           -                 -                 -                 : PRESENCE        ignore
 //	typing          -                 -                 -                 : TYPING          ignore
+//	typing stale    -                 -                 -                 ignore            ignore
 //	ponged          -                 -                 -                 : PONG            ignore
 //	timer           closing           closing           closing           closing: ERROR    ignore
 //	half closed     closing           closing           closing           closing           ignore
@@ -62,7 +65,7 @@ import "trunkline/codec"
 // hello other, stale, unproven: not of the user and device, or not of the generation, that the transport has proved, or nothing
 // was proved where it must be. hello early: of a first flight that may be a replay (docs/adr/0007-early-data.md): the mailbox is
 // asked while the HELLO is left unread. hello held: the mailbox has answered hold, and Confirm has not come. hello unread: the
-// same HELLO, read again after the answer. attached late: the answer to an early HELLO comes after Confirm.
+// same HELLO, read again after the answer. presence held, typing stale: STATE has said that nobody looks. attached late: the answer to an early HELLO comes after Confirm.
 // unknown: a kind from 0x80, skipped. timer: in open when a deadline has passed; before that it is armed anew.
 type sessionState uint8
 
@@ -77,7 +80,7 @@ const (
 )
 
 // sessionFlags are one-bit facts of a session.
-type sessionFlags uint8
+type sessionFlags uint16
 
 const (
 	flagSoonTimer sessionFlags = 1 << iota // the timer is armed for the ACK timeout or sooner
@@ -88,6 +91,8 @@ const (
 	flagEarly                              // what it says may be a replay: Confirm has not come
 	flagUnread                             // the mailbox was asked with a HELLO that is still to be read again
 	flagThrottled                          // input waits until the rate of controls allows the next frame
+	flagHolding                            // some of its subscriptions may hold presence that nobody was shown
+	flagFlushing                           // on the list of those that write it
 )
 
 // session is one connection's half of a login: who it is, and what stands between its socket and the mailbox. 72 bytes,
@@ -104,12 +109,11 @@ type session struct {
 	controls  uint32 // state of the limit of stanzas without a cseq
 	subs      uint32 // the first subscription
 	subsCount uint16
+	flags     sessionFlags
 	ahead     uint8 // cseqs handed on above the mark, 0 to UplinkEntriesMax
-	_         uint8
 	device    uint8
 	home      uint8
 	state     sessionState
-	flags     sessionFlags
 }
 
 // eventKind is what happens to a machine beside messages.
@@ -128,6 +132,7 @@ const (
 	evSlow                 // session: the outbound cap was reached
 	evDrain                // session: the server goes down
 	evCrashed              // session: its step panicked
+	evFlush                // session: some of what it holds may be written
 	evTick                 // mailbox: the turn ends, tell the first tick
 	evCredit               // mailbox: try again to push
 	evDurable              // mailbox: what it promised may be told
@@ -275,6 +280,8 @@ func (s *session) stepOpen(now int64, ev *event, w *world, out *effects) {
 		s.becomeClosing(now, codec.CodeSlowConsumer, w, out)
 	case evDrain:
 		s.sayGoAway(w, out)
+	case evFlush:
+		s.flush(w, out)
 	case evCrashed:
 		s.refuse(now, codec.CodeCrashed, 0, 0, w, out)
 	default:
@@ -296,11 +303,9 @@ func (s *session) openMessage(now int64, m *message, w *world, out *effects) {
 	case msgKick:
 		s.refuse(now, codec.ErrorCode(m.code), m.first, 0, w, out)
 	case msgPresence:
-		out.open()
-		out.frames = must(codec.AppendPresence(out.frames, &codec.Presence{Peer: m.peer, State: m.code, LastSeenSec: m.timeSec}))
+		s.presence(m, w, out)
 	case msgTypingIs:
-		out.open()
-		out.frames = must(codec.AppendTyping(out.frames, &codec.Typing{Peer: m.peer, Device: m.peerDevice, State: m.code}))
+		s.typing(m, w, out)
 	case msgPonged:
 		s.ponged(out)
 	case msgFrames:

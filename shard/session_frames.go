@@ -10,7 +10,7 @@ func (s *session) openFrame(now int64, ev *event, w *world, out *effects) {
 		return
 	}
 	before := s.controls
-	if s.overControls(now, 0, w, out) {
+	if s.overControls(now, 0, w, out) || kind == codec.KindSubscribe && s.overPeers(now, before, len(ev.frame.Body), w, out) {
 		return
 	}
 	if s.takeFrame(now, ev, w, out); out.leave {
@@ -26,7 +26,7 @@ func (s *session) takeFrame(now int64, ev *event, w *world, out *effects) {
 		s.takePing(w, out)
 	case codec.KindPong: // heard
 	case codec.KindState:
-		err = s.takeState(ev)
+		err = s.takeState(now, ev, w, out)
 	case codec.KindSend:
 		err = s.takeSend(now, ev, w, out)
 	case codec.KindAck:

@@ -2,14 +2,24 @@ package shard
 
 import "trunkline/codec"
 
-func (s *session) takeState(ev *event) error {
+// takeState tells the mailbox that somebody looks at the device, or nobody does any more. What was held back for it meanwhile follows.
+func (s *session) takeState(now int64, ev *event, w *world, out *effects) error {
 	v, err := codec.ParseState(ev.frame)
 	if err != nil {
 		return err
 	}
-	s.flags |= flagInactive
+	if inactive := s.flags&flagInactive != 0; inactive == (v.Active == 0) {
+		return nil
+	}
+	if w.credit(int(s.home)) < controlBytesMax {
+		out.leave, out.redeliver = true, true
+		return nil
+	}
+	s.flags ^= flagInactive
+	m := s.toMailbox(out, msgActive)
+	m.code, m.timeSec = v.Active, uint32(now/1000)
 	if v.Active != 0 {
-		s.flags &^= flagInactive
+		s.askFlush(out)
 	}
 	return nil
 }
@@ -20,13 +30,65 @@ func (s *session) takeTyping(ev *event, w *world, out *effects) error {
 	if err != nil {
 		return err
 	}
-	home := w.home(v.Peer)
-	if !validUser(v.Peer) || w.credit(home) < controlBytesMax {
+	if !validUser(v.Peer) || w.credit(int(s.home)) < controlBytesMax {
 		return nil
 	}
-	m := out.post(home, msgTyping)
-	m.user, m.peer, m.peerDevice, m.code = v.Peer, s.user, s.device, v.State
+	m := s.toMailbox(out, msgWriting)
+	m.peer, m.code = v.Peer, v.State
 	return nil
+}
+
+// presence writes that somebody came or went. While nobody looks at the device, and until what was held back has been written, the newest of
+// each user is held.
+func (s *session) presence(m *message, w *world, out *effects) {
+	if s.flags&(flagInactive|flagHolding) == 0 {
+		out.writePresence(m.peer, m.code, m.timeSec)
+		return
+	}
+	if i := w.subscribed(s.subs, m.peer); i != 0 {
+		s.flags |= flagHolding
+		w.stats.PresenceHeld++
+		out.held = heldPresence{at: i, code: m.code, seenSec: m.timeSec}
+	}
+}
+
+// typing writes that somebody writes. Later it would not be true: nothing is held.
+func (s *session) typing(m *message, w *world, out *effects) {
+	if s.flags&flagInactive != 0 {
+		w.stats.EphemeralDropped++
+		return
+	}
+	out.open()
+	out.frames = must(codec.AppendTyping(out.frames, &codec.Typing{Peer: m.peer, Device: m.peerDevice, State: m.code}))
+}
+
+// askFlush has what is held written, some of it in each turn.
+func (s *session) askFlush(out *effects) {
+	if s.flags&(flagHolding|flagFlushing) == flagHolding {
+		s.flags |= flagFlushing
+		out.flush = true
+	}
+}
+
+// flush writes what is held, as much as belongs into one turn.
+func (s *session) flush(w *world, out *effects) {
+	s.flags &^= flagFlushing
+	if s.flags&flagInactive != 0 {
+		return
+	}
+	for i := s.subs; i != 0; {
+		c := w.subs.At(i)
+		if code, ok := c.held(); ok {
+			if len(out.released) == flushFramesMax {
+				s.askFlush(out)
+				return
+			}
+			out.writePresence(c.user(), code, c.seenSec)
+			out.released = append(out.released, i)
+		}
+		i = c.next
+	}
+	s.flags &^= flagHolding
 }
 
 // takeSubscribe starts or stops to watch users.
@@ -66,7 +128,7 @@ func repeated(peers codec.Peers, i int) bool {
 
 // watch adds a subscription; one that is there is asked for again and costs nothing. false: there are too many.
 func (s *session) watch(peer uint64, w *world, out *effects) bool {
-	if !w.subscribed(s.subs, peer) {
+	if w.subscribed(s.subs, peer) == 0 {
 		if int(s.subsCount) >= w.cfg.SubscriptionsMax || w.subs.Len()+len(out.subscribe) >= subscriptionsMax {
 			return false
 		}
@@ -74,12 +136,12 @@ func (s *session) watch(peer uint64, w *world, out *effects) bool {
 		out.subscribe = append(out.subscribe, peer)
 	}
 	m := out.post(w.home(peer), msgWatch)
-	m.user, m.conn = peer, s.conn
+	m.user, m.peer, m.conn = peer, s.user, s.conn
 	return true
 }
 
 func (s *session) unwatch(peer uint64, w *world, out *effects) {
-	if !w.subscribed(s.subs, peer) {
+	if w.subscribed(s.subs, peer) == 0 {
 		return
 	}
 	s.subsCount--

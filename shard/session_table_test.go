@@ -91,6 +91,9 @@ func sessionEvents(t *testing.T, s *Shard) map[string]event {
 		"soft":           said(message{kind: msgSoft, code: uint8(codec.CodeServerFull)}),
 		"kick":           said(message{kind: msgKick, code: uint8(codec.CodeReplaced)}),
 		"presence":       said(message{kind: msgPresence, code: 1}),
+		"presence held":  said(message{kind: msgPresence, code: 1}),
+		"flush":          {kind: evFlush},
+		"typing stale":   said(message{kind: msgTypingIs, code: 1}),
 		"ponged":         said(message{kind: msgPonged}),
 		"typing":         said(message{kind: msgTypingIs, code: 1}),
 		"timer":          {kind: evTimer},
@@ -145,11 +148,19 @@ var sessionRows = map[string]func(p *session){
 	"attached early": func(p *session) { p.flags |= flagEarly | flagUnread },
 	"attached late":  func(p *session) { p.flags |= flagUnread },
 	"hold":           func(p *session) { p.flags |= flagEarly | flagUnread },
+	"presence held":  func(p *session) { p.flags |= flagInactive },
+	"flush":          func(p *session) { p.flags |= flagFlushing | flagHolding; p.subs, p.subsCount = 1, 1 },
+	"typing stale":   func(p *session) { p.flags |= flagInactive },
 }
 
 // sessionCell steps a session and says in the words of the table what it did.
 func sessionCell(t *testing.T, s *Shard, state sessionState, row string, ev event) string {
 	p := sessionIn(s, state)
+	if s.subs.Len() == 0 {
+		_, c := s.subs.Alloc()
+		*c = newSubscription(testPeer, 0)
+		c.hold(1, 0)
+	}
 	s.cfg.Proven = row == "hello unproven"
 	if prepare := sessionRows[row]; prepare != nil {
 		prepare(&p)

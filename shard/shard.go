@@ -58,6 +58,12 @@ type Shard struct {
 	backlog  []backlog
 	slotsMax uint32 // one above the highest slot seen
 	pace     drainPace
+	waiting  subjectList // watchers are to be told of them
+	resting  subjectList // watchers were told of them a moment ago
+	restless int         // of those that rest, with news
+	flushes  []Conn      // sessions that may write what they hold, each once
+	typings  typingTable
+	spent    uint32               // state of the limit of PRESENCE and TYPING
 	crowds   map[companion]shares // of mailboxes that fill up; each of them holds a part of StoreBytesMax, or of the disk
 
 	deletions  map[uint64]*deletion // of accounts, by user
@@ -96,6 +102,7 @@ func New(cfg Config, host Host) *Shard {
 	s.users = newUserIndex(s.cfg.Placement, s.mailboxes)
 	s.subs = slab.NewSlab[subscription](subscriptionsMax)
 	s.watches = slab.NewSlab[watch](watchesMax)
+	s.subjects = slab.NewSlab[subject](watchesMax)
 	s.watched = make(map[uint64]uint32)
 	s.states = make(map[uint64]*userState)
 	s.groups, s.fans = make(map[uint64]*groupHome), make(map[uint64]fan)
@@ -110,6 +117,8 @@ func New(cfg Config, host Host) *Shard {
 	s.pushing.f = s.pushing.entry
 	s.acking.f = s.acking.entry
 	s.messages, s.controls, s.converses = newLimit(s.cfg.Messages), newLimit(s.cfg.Controls), newLimit(s.cfg.Conversations)
+	s.presences = newLimit(s.cfg.PresenceRate)
+	s.typings.placement = s.cfg.Placement
 	s.pairs = newConversations(s.cfg.Placement, s.cfg.Conversations)
 	s.wheel = newWheel(s.cfg.MailboxIdleMs)
 	s.backlog = make([]backlog, s.cfg.Placement.Loops)
@@ -217,6 +226,8 @@ func (s *Shard) Tick(now int64) {
 		s.host.WakeAt(now + starvedRetryMs)
 	}
 	s.drainOn(now)
+	s.flushHeld(now)
+	s.tellWatchers(now)
 	s.cull(now)
 	if s.cfg.Disk != nil {
 		s.vanish()
@@ -283,8 +294,8 @@ func (s *Shard) give(now int64) {
 		s.takeForMailbox(now)
 	case msgRoute:
 		s.takeRoute(now)
-	case msgWatch, msgUnwatch, msgTyping:
-		s.takeForUser()
+	case msgWatch, msgUnwatch, msgWriting, msgTyping:
+		s.takeForUser(now)
 	case msgFan, msgFanOne:
 		s.takeFan(now)
 	case msgFanned, msgMark, msgInvited, msgParted:

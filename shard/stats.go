@@ -22,7 +22,7 @@ type Stats struct {
 	ReceiptsIn       uint64
 	ReceiptsOut      uint64
 	ReceiptsDropped  uint64     // for a user, device or generation that is not here, or over ReceiptEntriesMax
-	EphemeralDropped uint64     // typing, presence, no-store: nobody there, or no room
+	EphemeralDropped uint64     // typing, no-store: nobody there, or no room; watchers that were not remembered
 	Rejections       [64]uint64 // by code
 	Refusals         uint64     // temporary
 	MalformedFrames  uint64
@@ -45,6 +45,18 @@ type Stats struct {
 	Mailboxes        int64
 	QueueEntries     int64
 	QueueBytes       int64
+
+	PresenceTold    uint64 // to sessions
+	PresenceMerged  uint64 // changes that came before the last one of the same user was told
+	PresenceDelayed uint64 // turns and first answers that waited for Config.PresenceRate, or for room on the way
+	PresenceHeld    uint64 // values that a session kept while nobody looked
+	PresenceWaiting int64  // users of whom there is something to tell
+	TypingTold      uint64 // to sessions
+	TypingHidden    uint64 // that the privacy rules of one of the two kept back
+	TypingRepeated  uint64 // that came again too soon
+	TypingOverRate  uint64 // dropped because of Config.PresenceRate
+	Watches         int64
+	Subscriptions   int64
 
 	MessagesWaited uint64 // DELIVERs written of messages that had waited
 	CacheMisses    uint64 // messages that had to be read back from the disk for it

@@ -83,7 +83,7 @@ func (th *thief) act(s *simulation) {
 		th.replays = th.replays[:n-1]
 	}
 	for _, c := range s.clients {
-		if c.Presence[absentUser] != 0 {
+		if c.Presence[absentUser].State != 0 {
 			s.t.Fatalf("user %d/%d saw the absent one come", c.User, c.Device)
 		}
 	}

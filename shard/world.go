@@ -17,6 +17,7 @@ type world struct {
 	messages  limit                 // of cfg.Messages
 	controls  limit                 // of cfg.Controls
 	converses limit                 // of cfg.Conversations
+	presences limit                 // of cfg.PresenceRate
 	pairs     *conversations
 	wheel     wheel
 	draining  bool
@@ -27,7 +28,8 @@ type world struct {
 	users     *userIndex
 	subs      *slab.Slab[subscription]
 	watches   *slab.Slab[watch]
-	watched   map[uint64]uint32 // the first watch of a user, registered or not
+	subjects  *slab.Slab[subject]
+	watched   map[uint64]uint32 // the subject of a user that is watched, registered or not
 	helds     *slab.Slab[held]
 	states    map[uint64]*userState
 	tape      codec.Tape // of NODE frames
@@ -82,12 +84,24 @@ func (w *world) devices(user uint64, except uint8) (all, online int) {
 		if !ownDevice(m.device) && m.state != mailboxGone {
 			all++
 		}
-		if m.state == mailboxOnline && m.device != except {
+		if m.loggedIn() && m.device != except {
 			online++
 		}
 		i = m.next
 	}
 	return all, online
+}
+
+// there says whether somebody looks at a device of a user beside `except`.
+func (w *world) there(user uint64, except uint8) bool {
+	for i := w.users.first(user); i != 0; {
+		m := w.mailboxes.At(i)
+		if m.state == mailboxOnline && m.device != except {
+			return true
+		}
+		i = m.next
+	}
+	return false
 }
 
 // seat says whether a new mailbox of a user may be made, and if not, with which code a login is refused.

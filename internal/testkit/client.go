@@ -29,10 +29,14 @@ type Client struct {
 	pausedTo  int64         // a refusal asks to wait until then; 0: none
 	unacked   int           // delivered on this connection and not acknowledged, entries
 	ackedUpTo uint64
-	Presence  map[uint64]uint8
 	Answers   map[uint32]iq.Answer // that came on any connection, by ref
 	refs      uint32
 	tape      codec.Tape
+
+	Presence map[uint64]codec.Presence // the newest of each user on this connection
+	Watched  map[uint64]bool           // subscriptions of this connection
+	Told     []codec.Presence          // in their order, until somebody empties it
+	Typed    []codec.Typing            // the same
 }
 
 // Kept is what a client writes down.
@@ -109,7 +113,9 @@ type Shown struct {
 
 // NewClient makes a device without any state.
 func NewClient(w *World, user uint64, device uint8) *Client {
-	c := &Client{World: w, User: user, Device: device, Presence: map[uint64]uint8{}, Answers: map[uint32]iq.Answer{}}
+	c := &Client{
+		World: w, User: user, Device: device, Presence: map[uint64]codec.Presence{}, Watched: map[uint64]bool{}, Answers: map[uint32]iq.Answer{},
+	}
 	c.Kept = c.emptyKept()
 	return c
 }
@@ -159,6 +165,8 @@ func (c *Client) Crash() {
 	}
 	c.conn, c.buf, c.fresh, c.loggedIn = nil, nil, nil, false
 	c.sentUpTo, c.earlyUpTo, c.pausedTo, c.unacked, c.ackedUpTo = 0, 0, 0, 0, 0
+	clear(c.Presence)
+	clear(c.Watched)
 }
 
 // Forget loses everything; the device begins a new life.
@@ -226,10 +234,24 @@ func (c *Client) Subscribe(peers ...uint64) {
 	if !c.Online() {
 		return
 	}
-	v := codec.Subscribe{Op: 1}
+	c.watch(1, peers)
+}
+
+// Unsubscribe asks for no more of it.
+func (c *Client) Unsubscribe(peers ...uint64) {
+	if c.Online() {
+		c.watch(0, peers)
+	}
+}
+
+func (c *Client) watch(op uint8, peers []uint64) {
+	v := codec.Subscribe{Op: op}
 	for _, p := range peers {
 		v.Peers = v.Peers.Append(p)
 		v.N++
+		if c.Watched[p] = op == 1; op == 0 {
+			delete(c.Watched, p)
+		}
 	}
 	c.write(codec.AppendSubscribe(nil, &v))
 }
@@ -238,6 +260,20 @@ func (c *Client) Subscribe(peers ...uint64) {
 func (c *Client) Typing(to uint64) {
 	if c.Online() {
 		c.write(codec.AppendTyping(nil, &codec.Typing{Peer: to, State: 1}))
+	}
+}
+
+// Say writes whole frames.
+func (c *Client) Say(frames []byte) {
+	if c.Online() {
+		c.write(frames, nil)
+	}
+}
+
+// State says whether somebody looks at the device.
+func (c *Client) State(active uint8) {
+	if c.Online() {
+		c.write(codec.AppendState(nil, &codec.State{Active: active}))
 	}
 }
 
@@ -289,7 +325,12 @@ func (c *Client) take(f codec.Frame) {
 	case codec.KindPresence:
 		v, err := codec.ParsePresence(f)
 		c.check(err)
-		c.Presence[v.Peer] = v.State
+		c.Presence[v.Peer] = v
+		c.Told = append(c.Told, v)
+	case codec.KindTyping:
+		v, err := codec.ParseTyping(f)
+		c.check(err)
+		c.Typed = append(c.Typed, v)
 	}
 }
 

@@ -251,6 +251,7 @@ func addStats(sum *shard.Stats, s shard.Stats) {
 	sum.SessionLimited += s.SessionLimited
 	sum.Culled += s.Culled
 	addDiskStats(sum, &s)
+	addPresenceStats(sum, &s)
 	sum.CullBacklog += s.CullBacklog
 	sum.MailboxesIdle += s.MailboxesIdle
 	sum.Mailboxes += s.Mailboxes
@@ -298,4 +299,18 @@ func addDiskStats(sum, s *shard.Stats) {
 	sum.DirtyBytes += s.DirtyBytes
 	sum.Ledgers += s.Ledgers
 	sum.Awaiting += s.Awaiting
+}
+
+func addPresenceStats(sum, s *shard.Stats) {
+	sum.PresenceTold += s.PresenceTold
+	sum.PresenceMerged += s.PresenceMerged
+	sum.PresenceDelayed += s.PresenceDelayed
+	sum.PresenceHeld += s.PresenceHeld
+	sum.PresenceWaiting += s.PresenceWaiting
+	sum.TypingTold += s.TypingTold
+	sum.TypingHidden += s.TypingHidden
+	sum.TypingRepeated += s.TypingRepeated
+	sum.TypingOverRate += s.TypingOverRate
+	sum.Watches += s.Watches
+	sum.Subscriptions += s.Subscriptions
 }
