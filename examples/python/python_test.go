@@ -56,7 +56,7 @@ func TestPythonAndTheProjectsOwnClientTalk(t *testing.T) {
 		{"a short text", "aus der Röhre <&>", 0},
 		{"a text of 127 bytes is not compressed", strings.Repeat("a", 127), 0},
 		{"a long text is compressed", strings.Repeat("the rain in Spain ", 200), 0x80},
-		{"the longest text", strings.Repeat("the rain in Spain ", 3584), 0x80},
+		{"the longest text that leaves room for the head of a copy", strings.Repeat("the rain in Spain ", 3584)[:64_512-17], 0x80},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			toGo := s.golang("2002", "recv", "--timeout", "0", "--read")
