@@ -59,15 +59,15 @@ func (c *Client) post(ctx context.Context, draft Entry, payload []byte) (id uint
 	}
 	id = c.stage(drafts[0])
 	c.sent.add(id, draft.Peer|draft.Group, c.journal.staged)
-	for i := range drafts[1:] {
-		c.again.add(Again{ID: c.stage(drafts[i+1]), Root: id, Part: true}, c.journal.staged)
+	for _, d := range drafts[1:] {
+		c.again.add(Again{ID: c.stage(d), Root: id, Part: true, Devices: d.Devices}, c.journal.staged)
 	}
 	for i, first := 0, uint64(0); i < len(copies); i++ {
 		n := c.stage(copies[i])
 		if i == 0 {
 			first = n
 		} else {
-			c.again.add(Again{ID: n, Root: first, Part: true}, c.journal.staged)
+			c.again.add(Again{ID: n, Root: first, Part: true, Devices: copies[i].Devices}, c.journal.staged)
 		}
 	}
 	if err := c.commit(); err != nil {

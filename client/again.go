@@ -9,10 +9,11 @@ import (
 // Again is another number under which a message went: it was sent again because its group or its receiver's devices had changed, or it was too long to
 // go to all devices at once.
 type Again struct {
-	ID    uint64
-	Root  uint64 // the number that the application knows
-	Tries uint8  // how often it was sent again
-	Part  bool   // it went beside Root, to more devices, and not in place of it
+	ID      uint64
+	Root    uint64  // the number that the application knows
+	Tries   uint8   // how often it was sent again
+	Part    bool    // it went beside Root, to more devices, and not in place of it
+	Devices []uint8 // of a part: whom it went to
 }
 
 // againTable remembers the newest AgainMax. Pure; the client's mutex guards it.
@@ -179,7 +180,11 @@ func (c *Client) repeatOne(e *Entry) {
 	}
 	for i := range drafts {
 		id := c.stage(drafts[i])
-		c.again.add(Again{ID: id, Root: root, Tries: row.Tries + 1, Part: part || i > 0}, c.journal.staged)
+		a := Again{ID: id, Root: root, Tries: row.Tries + 1, Part: part || i > 0}
+		if a.Part {
+			a.Devices = drafts[i].Devices
+		}
+		c.again.add(a, c.journal.staged)
 	}
 }
 
@@ -191,7 +196,7 @@ func (c *Client) stillDue(e *Entry, list []uint8, root uint64, part bool) []uint
 	}
 	for i := range c.again.rows {
 		if a := &c.again.rows[i]; a.Root == root && a.Part && a.ID != e.Cseq {
-			others = append(others, c.devicesOf(a.ID)...)
+			others = append(others, a.Devices...)
 		}
 	}
 	var due []uint8
@@ -202,16 +207,4 @@ func (c *Client) stillDue(e *Entry, list []uint8, root uint64, part bool) []uint
 		due = append(due, device)
 	}
 	return due
-}
-
-// devicesOf is to which devices an entry went that is still held.
-func (c *Client) devicesOf(id uint64) []uint8 {
-	for _, rows := range [][]Entry{c.up.held.rows, c.up.entries} {
-		for i := range rows {
-			if rows[i].Cseq == id {
-				return rows[i].Devices
-			}
-		}
-	}
-	return nil
 }

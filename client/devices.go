@@ -80,8 +80,8 @@ func (c *Client) SignDevices(ctx context.Context, devices ...uint8) (Devices, er
 	}
 	slices.Sort(list)
 	list = slices.Compact(list)
-	if len(list) > iq.DevicesMax || list[len(list)-1] > deviceMax {
-		return Devices{}, fmt.Errorf("%w: at most %d devices from 0 to %d", ErrDeviceList, iq.DevicesMax, deviceMax)
+	if len(list) > iq.DevicesMax || list[len(list)-1] > codec.DeviceMax {
+		return Devices{}, fmt.Errorf("%w: at most %d devices from 0 to %d", ErrDeviceList, iq.DevicesMax, codec.DeviceMax)
 	}
 	now, err := c.Devices(ctx, 0)
 	if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"trunkline/codec"
 	"trunkline/codec/iq"
 )
 
@@ -123,9 +124,6 @@ const (
 	pinAnew                 // pinned: a person has made sure
 )
 
-// deviceMax is the highest number of a device: those above are mailboxes of the server's own.
-const deviceMax = 253
-
 // learnEpoch keeps the epoch of a group. The mutex is held.
 func (c *Client) learnEpoch(group uint64, epoch uint32) {
 	if c.known.setEpoch(group, epoch, c.journal.staged) {
@@ -179,7 +177,7 @@ func (c *Client) primaryKey(l *iq.DeviceList) [32]byte {
 
 // verifyList holds a list against its form and, when the key is known, its signature. Errors: ErrDeviceList.
 func verifyList(l *iq.DeviceList, key *[32]byte) (verified bool, err error) {
-	if len(l.List) == 0 || len(l.List) > iq.DevicesMax || !rising(l.List) || l.List[len(l.List)-1] > deviceMax {
+	if len(l.List) == 0 || len(l.List) > iq.DevicesMax || !rising(l.List) || l.List[len(l.List)-1] > codec.DeviceMax {
 		return false, fmt.Errorf("%w: user %d, version %d: %v", ErrDeviceList, l.User, l.Version, l.List)
 	}
 	if *key == [32]byte{} {

@@ -13,7 +13,7 @@ import (
 // state has it already. The primary answers with a token (ApproveLink) for WithRegistrationToken. No client may run
 // on state meanwhile. Errors: ErrLink, ErrStateOtherDevice, ErrStateDamaged, ErrState.
 func RequestLink(state State, user uint64, device uint8) (secure.LinkRequest, error) {
-	if user == 0 || user > codec.UserMax || device == 0 {
+	if user == 0 || user > codec.UserMax || device == 0 || device > codec.DeviceMax {
 		return secure.LinkRequest{}, fmt.Errorf("%w: user %d device %d is no companion", ErrLink, user, device)
 	}
 	snap, err := loadFor(state, user, device)

@@ -47,7 +47,7 @@ const (
 // WithUser names the user to log in as. Required; 1 to codec.UserMax.
 func WithUser(user uint64) Option { return func(c *config) { c.user = user } }
 
-// WithDevice names the user's device; 0, the primary one, is the default.
+// WithDevice names the user's device, 0 to 253; 0, the primary one, is the default.
 func WithDevice(device uint8) Option { return func(c *config) { c.device = device } }
 
 // WithState says where outbox and marks live; the default is NewMemoryState(). The state stays the caller's to close,
@@ -131,6 +131,8 @@ func newConfig(opts []Option) (config, error) {
 	switch {
 	case cfg.user == 0 || cfg.user > codec.UserMax:
 		return cfg, fmt.Errorf("%w: user %d is not between 1 and %d", ErrConfig, cfg.user, uint64(codec.UserMax))
+	case cfg.device > codec.DeviceMax:
+		return cfg, fmt.Errorf("%w: device %d is not between 0 and %d", ErrConfig, cfg.device, uint8(codec.DeviceMax))
 	case cfg.eventBuffer < 1:
 		return cfg, fmt.Errorf("%w: event buffer of %d", ErrConfig, cfg.eventBuffer)
 	case cfg.backoffBase <= 0 || cfg.backoffMax < cfg.backoffBase:

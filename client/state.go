@@ -57,6 +57,9 @@ type Entry struct {
 	First, Last uint64
 }
 
+// weight is how much payload an entry's frame carries.
+func (e *Entry) weight() int { return max(len(e.Devices), 1) * len(e.Payload) }
+
 // StreamKey names what one generation of a device sends to this user directly (Group 0) or to one group.
 type StreamKey struct {
 	User   uint64
@@ -132,6 +135,7 @@ func (c *Change) reset() {
 	clear(c.Put)
 	clear(c.Inbox)
 	clear(c.Devices)
+	clear(c.Again)
 	*c = Change{
 		Put: c.Put[:0], Streams: c.Streams[:0], StreamsGone: c.StreamsGone[:0], Sent: c.Sent[:0], Inbox: c.Inbox[:0],
 		Groups: c.Groups[:0], GroupsGone: c.GroupsGone[:0], Devices: c.Devices[:0], DevicesGone: c.DevicesGone[:0], Again: c.Again[:0],

@@ -12,7 +12,7 @@ import (
 const (
 	knownGroupBytes   = 4 + 8
 	knownDevicesBytes = 4 + 32 + 8 // before the devices
-	againBytes        = 8 + 1 + 1
+	againBytes        = 8 + 1 + 1  // before the devices
 )
 
 // commitKnown writes what messages are addressed by.
@@ -113,20 +113,21 @@ func clonePart(v []byte) []byte {
 	return slices.Clone(v)
 }
 
-// appendAgain adds the value of a row: root u64, tries u8, part u8.
+// appendAgain adds the value of a row: root u64, tries u8, part u8, the devices.
 func appendAgain(b []byte, a *Again) []byte {
 	part := byte(0)
 	if a.Part {
 		part = 1
 	}
-	return append(binary.BigEndian.AppendUint64(b, a.Root), a.Tries, part)
+	b = append(binary.BigEndian.AppendUint64(b, a.Root), a.Tries, part)
+	return append(b, a.Devices...)
 }
 
-// parseAgain undoes appendAgain.
+// parseAgain undoes appendAgain. The devices are copied: v belongs to the transaction.
 func parseAgain(k, v []byte) (Again, error) {
-	if len(k) != 8 || len(v) != againBytes || v[9] > 1 {
+	if len(k) != 8 || len(v) < againBytes || v[9] > 1 {
 		return Again{}, fmt.Errorf("repetition row of %d and %d bytes", len(k), len(v))
 	}
 	be := binary.BigEndian
-	return Again{ID: be.Uint64(k), Root: be.Uint64(v), Tries: v[8], Part: v[9] == 1}, nil
+	return Again{ID: be.Uint64(k), Root: be.Uint64(v), Tries: v[8], Part: v[9] == 1, Devices: clonePart(v[againBytes:])}, nil
 }

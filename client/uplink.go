@@ -96,7 +96,7 @@ func (u *uplink) tick(upHigh uint64) (first, last uint64, ok bool) {
 		size := len(u.entries[i].Payload)
 		u.bytes -= size
 		if u.entries[i].Cseq < u.next {
-			u.inFlight -= size
+			u.inFlight -= u.entries[i].weight()
 		}
 		if u.entries[i].Kind == EntrySend {
 			u.held.add(&u.entries[i])
@@ -153,7 +153,7 @@ func (u *uplink) rewind(next uint64) {
 		if u.entries[i].Cseq >= next {
 			break
 		}
-		u.inFlight += len(u.entries[i].Payload)
+		u.inFlight += u.entries[i].weight()
 	}
 }
 
@@ -169,12 +169,12 @@ func (u *uplink) take(now time.Time) (Entry, bool) {
 	}
 	e := u.entries[u.next-u.ticked-1]
 	flying := int(u.next - u.ticked - 1)
-	if flying >= u.windowEntries || flying > 0 && u.inFlight+len(e.Payload) > u.windowBytes {
+	if flying >= u.windowEntries || flying > 0 && u.inFlight+e.weight() > u.windowBytes {
 		return Entry{}, false
 	}
 	u.next++
 	u.written = max(u.written, e.Cseq)
-	u.inFlight += len(e.Payload)
+	u.inFlight += e.weight()
 	return e, true
 }
 
