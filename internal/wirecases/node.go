@@ -141,7 +141,7 @@ func nodeDeflateCases() []Case {
 	refused := func(name string, body []byte, err error) Case {
 		return Case{
 			Name: name, Bytes: frame(codec.KindNode, codec.FlagDeflate, unhex("00000001"), body), Kind: codec.KindNode,
-			Dir: up, Want: Refused, WantErr: err, InNode: true,
+			Dir: up, Want: Refused, WantErr: err,
 		}
 	}
 	return []Case{

@@ -25,8 +25,6 @@ type Case struct {
 	WantErr error
 	// AtHead: codec.Next refuses the bytes.
 	AtHead bool
-	// InNode: the error lies inside a NODE, where only those look who serve it.
-	InNode bool
 }
 
 // Outcome is what becomes of a row's bytes.
@@ -192,7 +190,7 @@ func badHead(dir codec.Direction, kind codec.Kind, name, hexBytes string, err er
 func badNode(name, hexBody string, err error) Case {
 	return Case{
 		Name: name, Bytes: frame(codec.KindNode, 0, unhex("00000001"), unhex(hexBody)), Kind: codec.KindNode,
-		Dir: codec.ToServer, Want: Refused, WantErr: err, InNode: true,
+		Dir: codec.ToServer, Want: Refused, WantErr: err,
 	}
 }
 
