@@ -17,6 +17,8 @@ func (c Config) withAdmissionDefaults() Config {
 	orInt(&c.HandshakeShare, HandshakeShareDefault)
 	orString(&c.ProxyFrom, ProxyFromDefault)
 	orInt(&c.UserSessions, UserSessionsDefault)
+	orInt(&c.Companions, CompanionsDefault)
+	orInt(&c.GroupMembers, GroupMembersDefault)
 	orRate(&c.Messages, MessagesDefault)
 	orRate(&c.Controls, ControlsDefault)
 	orRate(&c.Conversations, ConversationsDefault)
@@ -37,6 +39,8 @@ func (c Config) checkAdmission() error {
 		func() error { return checkPrefixes("exempt", c.Exempt) },
 		c.checkProxy,
 		func() error { return checkInt("user-sessions", c.UserSessions, 1, UserSessionsMax) },
+		func() error { return checkInt("companions", c.Companions, 1, CompanionsMax) },
+		func() error { return checkInt("group-members", c.GroupMembers, GroupMembersMin, GroupMembersMax) },
 		func() error { return checkRate("messages", c.Messages) },
 		func() error { return checkRate("controls", c.Controls) },
 		func() error { return checkRate("conversations", c.Conversations) },

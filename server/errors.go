@@ -46,6 +46,8 @@ var (
 var (
 	ErrRegistrarFull   = errors.New("too many logins wait for the accounts")
 	ErrRegistrarClosed = errors.New("the registrar has ended")
+	errLoopFull        = errors.New("the user's loop takes nothing just now")
+	errCompanionsFull  = errors.New("the user has as many companions as --companions allows")
 	errGenerationStale = errors.New("the device has been registered again since") // the peer's fault
 )
 

@@ -16,6 +16,14 @@ const (
 	askDrain = 2 // u32 period in milliseconds, big-endian
 	askLogin = 3 // a loginAnswer
 	askNews  = 4 // there is news from the disk: the turn's OnTick takes it
+
+	// Of the clerk, see clerk_posts.go.
+	askAnswer    = 5  // an answer to a request
+	askPolicy    = 6  // what a user has decided
+	askRemove    = 7  // a device was removed
+	askForget    = 8  // an account is to be deleted
+	askForgotten = 9  // the accounts know a user no longer
+	askReport    = 10 // a user was reported
 )
 
 // loopHandler is one loop's share of the server: it hands the loop's events to the loop's shard, and the shard's wishes to
@@ -46,6 +54,7 @@ func newLoopHandler(l *netpoll.Loop, cfg shard.Config, s *Server, shared *gateSh
 	h := &loopHandler{host: loopHost{l}, mailboxes: store.NewMailboxes(), durable: s.durable, panics: s.panics, proxy: newProxyDoor(l, s.admission)}
 	cfg.Loop = l.Index()
 	h.openDesk(&cfg)
+	cfg.Clerk = loopClerk{s.clerk, cfg.Loop}
 	if cfg.Queue = shard.Queue(h.mailboxes); s.cfg.hooks != nil && s.cfg.hooks.queue != nil {
 		cfg.Queue = s.cfg.hooks.queue(h.mailboxes)
 	}
@@ -121,6 +130,8 @@ func (h *loopHandler) OnMessage(from int, msg []byte) {
 		h.report()
 	case len(msg) == loginAnswerBytes && msg[0] == askLogin && h.gate != nil:
 		h.gate.answered(parseLoginAnswer(msg))
+	case len(msg) > 1 && msg[0] >= askAnswer:
+		h.takePost(msg)
 	case len(msg) == 5 && msg[0] == askDrain:
 		h.shard.Drain(h.host.loop.Now(), shard.DrainPlan{PeriodMs: int64(binary.BigEndian.Uint32(msg[1:]))})
 	}

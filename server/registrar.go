@@ -47,6 +47,7 @@ type registrarConfig struct {
 	post       func(loop int, msg []byte) error // to a loop, from any goroutine
 	now        func() int64                     // unix milliseconds, from any goroutine
 	ticketLife time.Duration                    // no ticket lives longer
+	companions int                              // that may be registered beside a primary
 	log        *slog.Logger
 }
 
@@ -65,10 +66,11 @@ type registrar struct {
 	floor       sync.RWMutex // held alone while one second takes the place of all revocations, shared while one is made
 }
 
-// registrarJob is a question of a loop, or, when remove is there, an operator's removal of the device that ask names.
+// registrarJob is a question of a loop, or, when there is an order, that.
 type registrarJob struct {
-	ask    loginAsk
-	remove chan error // takes the outcome; has room for it
+	ask   loginAsk
+	order func() error
+	done  chan error // takes the order's outcome; has room for it
 }
 
 // newRegistrar reads the revocations and starts the workers; close ends them. The accounts stay the caller's to close, afterwards.
@@ -125,14 +127,24 @@ func (r *registrar) ask(a *loginAsk) bool {
 // removeDevice forgets a device's keys and revokes its tickets. A session that is live goes on until it ends.
 // Errors: ErrRegistrarFull, ErrRegistrarClosed, store.ErrNoDevice, or the accounts'.
 func (r *registrar) removeDevice(user uint64, device uint8) error {
-	job := registrarJob{ask: loginAsk{user: user, device: device}, remove: make(chan error, 1)}
+	return r.carryOut(user, func() error { return r.remove(user, device) })
+}
+
+// forget removes a user from the accounts and revokes all tickets of its devices. Errors: ErrRegistrarFull, ErrRegistrarClosed, or the accounts'.
+func (r *registrar) forget(people store.People, user uint64) error {
+	return r.carryOut(user, func() error { return r.forgetAll(people, user) })
+}
+
+// carryOut has an order carried out by the user's worker, and waits for it.
+func (r *registrar) carryOut(user uint64, order func() error) error {
+	job := registrarJob{order: order, done: make(chan error, 1)}
 	select {
 	case r.queueOf(user) <- job:
 	default:
 		return ErrRegistrarFull
 	}
 	select {
-	case err := <-job.remove:
+	case err := <-job.done:
 		return err
 	case <-r.quit:
 		return ErrRegistrarClosed
@@ -172,8 +184,8 @@ func (r *registrar) work(queue <-chan registrarJob) {
 func (r *registrar) serve(job *registrarJob) {
 	began := time.Now()
 	defer func() { r.meters.spentNs.Add(time.Since(began).Nanoseconds()) }()
-	if job.remove != nil {
-		job.remove <- r.remove(job.ask.user, job.ask.device)
+	if job.order != nil {
+		job.done <- job.order()
 		return
 	}
 	gen, err := r.decide(&job.ask)
@@ -203,11 +215,23 @@ func (r *registrar) codeOf(a *loginAsk, err error) codec.ErrorCode {
 		return codec.CodeGenerationStale
 	case errors.Is(err, store.ErrUser), errors.Is(err, store.ErrDevicesFull):
 		return codec.CodeNotAuthorized
+	case errors.Is(err, errCompanionsFull):
+		r.meters.companions.Add(1)
+		if r.mayLog() {
+			r.log.Warn("a companion is not registered: the user has as many as --companions allows; remove one first (trunkline device remove)",
+				"user", a.user, "device", a.device, "companions", r.companions)
+		}
+		return codec.CodeNotAuthorized
 	}
 	r.meters.faults.Add(1)
-	now, last := r.now(), r.lastLogMs.Load()
-	if (last == 0 || now-last >= registrarLogEvery.Milliseconds() || now < last) && r.lastLogMs.CompareAndSwap(last, now) {
+	if r.mayLog() {
 		r.log.Error("logins are turned away: the accounts can't be used", "err", err, "user", a.user, "device", a.device)
 	}
 	return codec.CodeBusy
+}
+
+// mayLog keeps lines that strangers cause rare.
+func (r *registrar) mayLog() bool {
+	now, last := r.now(), r.lastLogMs.Load()
+	return (last == 0 || now-last >= registrarLogEvery.Milliseconds() || now < last) && r.lastLogMs.CompareAndSwap(last, now)
 }

@@ -13,7 +13,8 @@ import (
 //	                         another gen                        stale
 //	                         gen 0, token that began the gen    that generation
 //	                         gen 0, another token or none       the next generation; tickets of the old one are revoked
-//	not known                the verifier allows it             HELLO's gen (the accounts were lost), or one drawn at random
+//	not known                the verifier allows it             HELLO's gen (the accounts were lost), or one drawn at random; of a deleted
+//	                                                            account, gen 0: the next generation, else stale
 //	other key, or removed    the verifier allows it             gen 0: the next generation, tickets revoked; else stale
 func (r *registrar) decide(a *loginAsk) (gen uint16, err error) {
 	if a.user > store.UserMax {
@@ -47,8 +48,15 @@ func (r *registrar) register(a *loginAsk, known *store.Device) (gen uint16, err 
 	if err != nil {
 		return 0, err
 	}
-	if known != nil && a.gen != 0 {
+	last, deleted := uint16(0), false
+	if known == nil {
+		last, deleted = r.lastGen(a.user, a.device)
+	}
+	if a.gen != 0 && (known != nil || deleted) {
 		return 0, errGenerationStale // what it remembers is of another registration; the token is not used up
+	}
+	if err := r.companionFits(a.user, a.device, known); err != nil {
+		return 0, err
 	}
 	device := store.Device{
 		User: a.user, Device: a.device, LinkedBy: grant.LinkedBy, Static: a.static, Sign: a.sign,
@@ -58,6 +66,9 @@ func (r *registrar) register(a *loginAsk, known *store.Device) (gen uint16, err 
 	switch {
 	case known != nil:
 		device.Gen = nextGen(known.Gen)
+		change.Revoke = r.revocationOf(&device)
+	case deleted:
+		device.Gen = nextGen(last)
 		change.Revoke = r.revocationOf(&device)
 	case a.gen == 0:
 		device.Gen = firstGen()

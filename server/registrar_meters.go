@@ -15,6 +15,7 @@ type registrarMeters struct {
 	faults      atomic.Uint64
 	registered  atomic.Uint64
 	generations atomic.Uint64
+	companions  atomic.Uint64
 	spentNs     atomic.Int64
 	answers     [codesEnd]atomic.Uint64
 }
@@ -30,6 +31,7 @@ type registrarCounters struct {
 	Faults      uint64        // questions that the accounts could not answer
 	Registered  uint64        // devices enrolled: new ones, and ones with another key
 	Generations uint64        // generations that a known device began anew
+	Companions  uint64        // registrations refused because of --companions
 	Spent       time.Duration // of the workers, disk included
 	Queued      int           // questions that wait now
 	Revocations int           // in memory
@@ -39,7 +41,7 @@ func (r *registrar) counters() registrarCounters {
 	m := &r.meters
 	c := registrarCounters{
 		Asks: m.asks.Load(), Full: m.full.Load(), Lost: m.lost.Load(), Faults: m.faults.Load(),
-		Registered: m.registered.Load(), Generations: m.generations.Load(), Spent: time.Duration(m.spentNs.Load()),
+		Registered: m.registered.Load(), Generations: m.generations.Load(), Companions: m.companions.Load(), Spent: time.Duration(m.spentNs.Load()),
 		Answers: make([]uint64, codesEnd), Revocations: r.revocations.len(),
 	}
 	for i := range m.answers {

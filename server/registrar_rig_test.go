@@ -55,7 +55,7 @@ func (rig *registrarRig) start() {
 	rig.t.Helper()
 	r, err := newRegistrar(registrarConfig{
 		accounts: rig.accounts, verifier: rig.verifier, post: rig.post, now: rig.nowMs.Load,
-		ticketLife: 48 * time.Hour, log: slog.New(slog.NewTextHandler(rig.log, nil)),
+		ticketLife: 48 * time.Hour, companions: CompanionsMax, log: slog.New(slog.NewTextHandler(rig.log, nil)),
 	})
 	if err != nil {
 		rig.t.Fatal(err)

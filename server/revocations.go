@@ -53,6 +53,15 @@ func (v *revocations) revoked(user uint64, device uint8, gen uint16) bool {
 	return ok && present.gen != gen
 }
 
+// present is the only generation of a device whose tickets count; false: nothing was revoked.
+func (v *revocations) present(user uint64, device uint8) (gen uint16, ok bool) {
+	p := v.part(user)
+	p.mu.RLock()
+	g, ok := p.gens[revocationKey{user, device}]
+	p.mu.RUnlock()
+	return g.gen, ok
+}
+
 // set notes a revocation, and now and then forgets what expired.
 func (v *revocations) set(r *store.Revocation, nowSec uint64) {
 	p := v.part(r.User)

@@ -178,6 +178,7 @@ type wire struct {
 	cseq uint64 // of the last SEND
 	inc  uint64
 	seen uint64 // highest seq
+	refs uint32 // of the last request
 }
 
 // dial connects and says nothing.

@@ -26,6 +26,7 @@ type Server struct {
 	accounts  store.Accounts
 	people    store.People // kept with the accounts
 	transport *transport   // nil: plain
+	clerk     *clerk       // nil until the accounts are open
 	reactor   *netpoll.Reactor
 	listener  *netpoll.Listener
 	proxy     *netpoll.Listener // for load balancers; nil: none
@@ -59,6 +60,7 @@ func New(cfg Config) (*Server, error) {
 	if err := s.openTransport(); err != nil {
 		return nil, errors.Join(err, s.Close())
 	}
+	s.openClerk()
 	if err := s.openDurable(); err != nil { // last: with keys that it refuses the server leaves mailboxes as they are
 		return nil, errors.Join(err, s.Close())
 	}
@@ -145,6 +147,7 @@ func (s *Server) shardConfig() shard.Config {
 		StoreBytesMax:     (int64(c.StoreBytes) + int64(c.Loops) - 1) / int64(c.Loops),
 		SubscriptionsMax:  c.Subscriptions,
 		UserSessionsMax:   c.UserSessions,
+		GroupMembersMax:   c.GroupMembers,
 		MailboxIdleMs:     time.Duration(c.SessionExpiry).Milliseconds(),
 		Messages:          c.Messages.forShard(),
 		Controls:          c.Controls.forShard(),

@@ -20,6 +20,7 @@ type Replica struct {
 	payloads []byte // room for the next payloads
 	kept     []byte // the last payload that was kept
 	ticks    map[stream]span
+	silent   bool // what is dropped was taken by nobody
 }
 
 // boxKey names a mailbox.
@@ -88,7 +89,10 @@ func (r *Replica) Apply(rec *Record) error {
 		last, acked, counts := b.head.Last, b.head.Acked, b.head.Counts
 		b.head = rec.Head
 		b.head.Last, b.head.Acked, b.head.Counts = max(last, rec.Head.Last), acked, counts
-		return r.drop(b, rec.Head.Acked)
+		r.silent = rec.Head.Flags&HeadGone != 0
+		err := r.drop(b, rec.Head.Acked)
+		r.silent = false
+		return err
 	}
 	return nil
 }

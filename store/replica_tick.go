@@ -28,6 +28,9 @@ func (e *Entry) tellsSender() bool {
 
 // tick notes that the recipient has a message.
 func (r *Replica) tick(user uint64, device uint8, e *Entry) {
+	if r.silent {
+		return
+	}
 	k := stream{sender: boxKey{e.Peer, e.PeerDevice}, recipient: boxKey{user, device}, gen: e.Gen}
 	s := r.ticks[k]
 	if s.first == 0 || e.First < s.first {
