@@ -35,6 +35,9 @@ func randomChange(r *rand.Rand, m *Marks, received *uint64) *Change {
 			e.Kind, e.ReceiptKind, e.Device, e.Gen, e.First, e.Last, e.Group = EntryReceipt, 2, 1, uint16(r.Uint32()), 3, 9, r.Uint64()
 		} else {
 			e.Payload, e.PayloadKind = []byte(strings.Repeat("x", 1+r.IntN(300))), 0x80
+			if r.IntN(2) == 0 {
+				e.Known, e.Devices = 1+r.Uint32(), []uint8{uint8(r.Uint32()), 3}
+			}
 			c.Sent = append(c.Sent, Sent{ID: e.Cseq, Peer: e.Peer})
 		}
 		c.Put = append(c.Put, e)
@@ -68,6 +71,7 @@ func randomChange(r *rand.Rand, m *Marks, received *uint64) *Change {
 	if m.NextCseq > 20 {
 		c.SentGone = m.NextCseq - 20
 	}
+	randomKnown(r, m, c)
 	if r.IntN(5) == 0 {
 		c.Identity = &Identity{Ticket: Ticket{Expires: int64(r.Uint32())}}
 		for _, field := range [][]byte{
@@ -81,6 +85,30 @@ func randomChange(r *rand.Rand, m *Marks, received *uint64) *Change {
 	}
 	c.Marks = *m
 	return c
+}
+
+// randomKnown is what a change says of groups, devices and repetitions.
+func randomKnown(r *rand.Rand, m *Marks, c *Change) {
+	for range r.IntN(3) {
+		if g := r.Uint64N(5); r.IntN(3) == 0 {
+			c.GroupsGone = append(c.GroupsGone, g)
+		} else {
+			c.Groups = append(c.Groups, KnownGroup{Group: g, Epoch: r.Uint32(), Used: r.Uint64()})
+		}
+	}
+	for range r.IntN(3) {
+		if u := r.Uint64N(5); r.IntN(3) == 0 {
+			c.DevicesGone = append(c.DevicesGone, u)
+		} else {
+			c.Devices = append(c.Devices, KnownDevices{User: u, Version: r.Uint32(), List: []uint8{0, uint8(r.Uint32())}, Key: [32]byte{byte(r.Uint32())}, Used: r.Uint64()})
+		}
+	}
+	if len(c.Put) > 0 && r.IntN(2) == 0 {
+		c.Again = append(c.Again, Again{ID: m.NextCseq - 1, Root: r.Uint64(), Tries: uint8(r.Uint32()), Part: true, Devices: []uint8{uint8(r.Uint32())}})
+	}
+	if m.NextCseq > 30 {
+		c.AgainGone = m.NextCseq - 30
+	}
 }
 
 func TestFileAndMemoryStateHoldTheSameAfterAnyChanges(t *testing.T) {
