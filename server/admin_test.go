@@ -99,7 +99,8 @@ func TestCollectFreesMemoryForWhoSetsTheHeader(t *testing.T) {
 // statusKeys are documented in docs/operations.md and never renamed.
 var statusKeys = []string{
 	"accept_errors", "accept_refused", "accounts", "accounts.answers", "accounts.asks", "accounts.faults", "accounts.full",
-	"accounts.generations", "accounts.queued", "accounts.registered", "accounts.revocations", "accounts.seconds", "admin", "admission",
+	"accounts.generations", "accounts.kept", "accounts.queued", "accounts.registered", "accounts.revocations", "accounts.seconds",
+	"accounts.shards", "admin", "admission",
 	"admission.addresses", "admission.connections", "admission.offences", "admission.refused", "admission.shared", "closes",
 	"connections", "cpu", "cpu.gc_seconds", "cpu.system_seconds", "cpu.user_seconds", "draining", "durability", "durability.ack",
 	"durability.clean_start", "durability.incarnation", "durability.journal", "durability.journal.bytes",
@@ -136,8 +137,7 @@ var statusKeys = []string{
 	"per_loop.panics", "per_loop.queue_entries", "per_loop.sessions", "per_loop.turns", "per_loop.users", "per_loop.wakes", "pid",
 	"place", "poller", "proxy_listen", "queue_bytes", "queue_entries", "rates", "rates.accepted", "rates.bytes_in", "rates.bytes_out",
 	"rates.cpu_cores", "rates.interval_seconds", "rates.logins", "rates.messages_acked", "rates.messages_in", "rates.messages_out",
-	"registration", "rejections", "requests", "requests.asked", "requests.busy_seconds", "requests.conflicts", "requests.deleted",
-	"requests.faults", "requests.full", "requests.lost", "requests.queued", "requests.refused", "requests.removed", "requests.reports", "returns", "returns.contact_us", "returns.per_second", "returns.queue_seconds", "returns.resume_us",
+	"registration", "rejections", "returns", "returns.contact_us", "returns.per_second", "returns.queue_seconds", "returns.resume_us",
 	"sessions", "started_unix_ms", "transport", "uptime_seconds", "users", "version",
 }
 

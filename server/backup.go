@@ -82,7 +82,7 @@ func (s *Server) backup(dir string, keys bool) (c store.Copied, err error) {
 	if err := s.durable.keeper.Backup(dir); err != nil {
 		return c, err
 	}
-	if err := store.CheckpointAccounts(s.accounts, filepath.Join(dir, accountsFolder)); err != nil {
+	if err := s.copyAccounts(dir); err != nil {
 		return c, err
 	}
 	d := store.Directory{Path: s.cfg.Data, Keys: s.cfg.KeysDir()}

@@ -31,6 +31,7 @@ type Config struct {
 	Keys           string `toml:"keys"`            // directory of operator and server keys; "": below Data, or in memory without one
 	Registration   string `toml:"registration"`    // "token": a new device shows a token; "open": anybody as anybody
 	Transport      string `toml:"transport"`       // "noise": encrypted; "plain"
+	Accounts       Places `toml:"accounts"`        // databases for accounts and people; none: below Data
 
 	Ack           string   `toml:"ack"`            // what the first tick means: "disk", "memory"; "": disk with Data, memory without
 	Journal       Paths    `toml:"journal"`        // directories of the journal, one writer each; none: below Data
@@ -59,8 +60,6 @@ type Config struct {
 	Exempt             string   `toml:"exempt"`              // prefixes without address limits: "10.0.0.0/8,::1/128"
 	ProxyListen        string   `toml:"proxy-listen"`        // where load balancers connect with PROXY protocol v2; "" for none
 	ProxyFrom          string   `toml:"proxy-from"`          // prefixes that may connect there
-	Companions         int      `toml:"companions"`          // devices of one user that may be registered beside its primary
-	GroupMembers       int      `toml:"group-members"`       // users in one group
 	UserSessions       int      `toml:"user-sessions"`       // devices of one user that may be connected at once
 	Messages           Rate     `toml:"messages"`            // SENDs of one device
 	Controls           Rate     `toml:"controls"`            // other stanzas of one session
@@ -79,11 +78,10 @@ type Config struct {
 
 // hooks are the places where tests put a fault in.
 type hooks struct {
-	queue  func(shard.Queue) shard.Queue   // stands before each loop's mailboxes
-	people func(store.People) store.People // stands before what is kept of people
-	nowSec func() int64                    // the clock of tickets and tokens, unix seconds
-	fs     store.FS                        // below mailboxes, journal and state; accounts and keys keep the system's
-	keeper func(o *store.KeeperOptions)    // changes what the settings say
+	queue  func(shard.Queue) shard.Queue // stands before each loop's mailboxes
+	nowSec func() int64                  // the clock of tickets and tokens, unix seconds
+	fs     store.FS                      // below mailboxes, journal and state; accounts and keys keep the system's
+	keeper func(o *store.KeeperOptions)  // changes what the settings say
 }
 
 // AdminOff is the value of Config.Admin that means: no admin listener.
@@ -153,6 +151,7 @@ func (c Config) ValidateGiven() error {
 		func() error { return checkInt("max-connections", c.MaxConnections, 0, ConnectionsMax) },
 		func() error { return checkWord("transport", c.Transport, TransportNoise, TransportPlain) },
 		c.checkRegistration,
+		c.checkAccounts,
 		func() error { return checkDuration("keepalive", c.Keepalive, KeepaliveMin, KeepaliveMax) },
 		func() error { return checkDuration("login-timeout", c.LoginTimeout, time.Millisecond, DurationMax) },
 		func() error { return checkDuration("ack-timeout", c.AckTimeout, time.Millisecond, DurationMax) },

@@ -26,8 +26,11 @@ type Handshakes struct {
 	LinkBytes      int64   `json:"link_bytes"`      // memory of the keys of connections
 }
 
-// AccountsStatus is what the registrar counts; all zero with the plain transport.
+// AccountsStatus is where the accounts are, and what the registrar counts: all zero with the plain transport.
 type AccountsStatus struct {
+	Kept   string         `json:"kept"`   // "embedded", "memory" or "mysql"
+	Shards []AccountShard `json:"shards"` // the databases; none but with "mysql"
+
 	Asks        uint64            `json:"asks"`        // first contacts that it looked up
 	Answers     map[string]uint64 `json:"answers"`     // by code, those that happened; "none": the device may log in
 	Full        uint64            `json:"full"`        // not looked up because too many waited
@@ -105,7 +108,8 @@ func gateMetrics() []loopMetric {
 
 // accountMetrics are the metrics of the process's registrar.
 type accountMetrics struct {
-	answers, full, faults, registered, queued, spent *prometheus.Desc
+	answers, full, faults, registered, queued, spent, kept *prometheus.Desc
+	shards                                                 []shardMetric
 }
 
 func newAccountMetrics() accountMetrics {
@@ -116,12 +120,17 @@ func newAccountMetrics() accountMetrics {
 		registered: prometheus.NewDesc("trunkline_account_registered_total", "Devices enrolled: new ones, and ones with another key.", nil, nil),
 		queued:     prometheus.NewDesc("trunkline_account_queued", "First contacts that wait to be looked up.", nil, nil),
 		spent:      prometheus.NewDesc("trunkline_account_seconds_total", "Time of the registrar's workers, disk included.", nil, nil),
+		kept:       prometheus.NewDesc("trunkline_account_kept", "Where accounts are kept: embedded, memory or mysql.", []string{"kept"}, nil),
+		shards:     newAccountShardMetrics(),
 	}
 }
 
 func (m *accountMetrics) describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{m.answers, m.full, m.faults, m.registered, m.queued, m.spent} {
+	for _, d := range []*prometheus.Desc{m.answers, m.full, m.faults, m.registered, m.queued, m.spent, m.kept} {
 		out <- d
+	}
+	for _, row := range m.shards {
+		out <- row.desc
 	}
 }
 
@@ -135,4 +144,5 @@ func (m *accountMetrics) collect(out chan<- prometheus.Metric, s AccountsStatus)
 	out <- prometheus.MustNewConstMetric(m.registered, counter, float64(s.Registered))
 	out <- prometheus.MustNewConstMetric(m.queued, gauge, float64(s.Queued))
 	out <- prometheus.MustNewConstMetric(m.spent, counter, s.Seconds)
+	m.collectShards(out, &s)
 }

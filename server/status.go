@@ -44,7 +44,6 @@ type Status struct {
 
 	Handshakes Handshakes     `json:"handshakes"`
 	Accounts   AccountsStatus `json:"accounts"`
-	Requests   RequestsStatus `json:"requests"`
 
 	Rejections map[string]uint64 `json:"rejections"` // by code, those that happened
 	Closes     map[string]uint64 `json:"closes"`     // by code, those that happened
@@ -151,8 +150,7 @@ func (s *Server) Status() Status {
 	st.Durability = s.Durability()
 	st.addDurability(snap)
 	st.Returns = s.capacity.status(time.Now())
-	st.Accounts = s.transport.accountsStatus()
-	st.Requests = s.clerk.status()
+	st.Accounts = s.accountsStatus()
 	st.Memory, st.CPU = memoryAndCPU()
 	for i := range snap.loops {
 		l := &snap.loops[i]

@@ -1,11 +1,9 @@
 package server
 
 import (
-	"path/filepath"
 	"time"
 
 	"trunkline/codec/secure"
-	"trunkline/store"
 )
 
 // transport is what the encrypted transport needs beside the loops: keys, and who looks devices up in the accounts.
@@ -14,9 +12,6 @@ type transport struct {
 	registrar *registrar
 	rotation  time.Duration
 }
-
-// accountsFolder is where accounts live below the data directory.
-const accountsFolder = "accounts"
 
 // openTransport opens keys and accounts. With the plain transport there are no keys, and of the accounts nothing but the people is used.
 func (s *Server) openTransport() error {
@@ -43,8 +38,7 @@ func (s *Server) openTransport() error {
 		verifier = NewVerifier(s.cfg.Registration, keys.Operator())
 	}
 	t.registrar, err = newRegistrar(registrarConfig{
-		accounts: s.accounts, verifier: verifier, post: s.postLogin, now: s.nowMs, ticketLife: 2 * t.rotation,
-		companions: s.cfg.Companions, log: s.cfg.Logger,
+		accounts: s.accounts, verifier: verifier, post: s.postLogin, now: s.nowMs, ticketLife: 2 * t.rotation, log: s.cfg.Logger,
 	})
 	return err
 }
@@ -54,29 +48,6 @@ func openKeyring(dir string) (*Keyring, error) {
 		return NewKeys()
 	}
 	return OpenOrInitKeys(dir)
-}
-
-// openAccounts opens the accounts, and the people that are kept with them.
-func (s *Server) openAccounts() (err error) {
-	if s.cfg.Data == "" {
-		s.accounts, err = store.OpenMemoryAccounts()
-	} else {
-		s.accounts, err = store.OpenAccounts(filepath.Join(s.cfg.Data, accountsFolder), s.cfg.Logger)
-	}
-	if err != nil {
-		s.accounts = nil
-		return err
-	}
-	s.people, err = store.PeopleOf(s.accounts)
-	return err
-}
-
-// closeAccounts closes them behind everybody who uses them.
-func (s *Server) closeAccounts() error {
-	if s.accounts == nil {
-		return nil
-	}
-	return s.accounts.Close()
 }
 
 // nowMs is the wall clock in unix milliseconds, for what lives longer than a process.
@@ -135,9 +106,8 @@ func (t *transport) close() {
 	}
 }
 
-// closeTransport ends the clerk and the registrar, and then closes the accounts that they use.
+// closeTransport ends the registrar, and then closes the accounts that it uses.
 func (s *Server) closeTransport() error {
-	s.clerk.close()
 	s.transport.close()
 	return s.closeAccounts()
 }

@@ -64,8 +64,6 @@ func admissionFlags(fs *flag.FlagSet, cfg *server.Config) {
 	fs.StringVar(&cfg.Exempt, "exempt", cfg.Exempt, "`prefixes` without address limits, such as 10.0.0.0/8,::1/128")
 	fs.StringVar(&cfg.ProxyListen, "proxy-listen", cfg.ProxyListen, "`address` for load balancers that speak PROXY protocol v2")
 	fs.StringVar(&cfg.ProxyFrom, "proxy-from", cfg.ProxyFrom, "`prefixes` that may connect to --proxy-listen")
-	fs.IntVar(&cfg.Companions, "companions", cfg.Companions, "most devices of one user registered beside its primary")
-	fs.IntVar(&cfg.GroupMembers, "group-members", cfg.GroupMembers, "most users in one group")
 	fs.IntVar(&cfg.UserSessions, "user-sessions", cfg.UserSessions, "most devices of one user connected at once")
 	fs.TextVar(&cfg.Messages, "messages", cfg.Messages, "messages of one device: a second/at once, or none")
 	fs.TextVar(&cfg.Controls, "controls", cfg.Controls, "other stanzas of one session: a second/at once, or none")
@@ -78,6 +76,8 @@ func admissionFlags(fs *flag.FlagSet, cfg *server.Config) {
 func durableFlags(fs *flag.FlagSet, cfg *server.Config) {
 	fs.StringVar(&cfg.Ack, "ack", cfg.Ack, "what the first tick says: disk (the message survives a power cut), memory (it survives a clean stop) "+
 		"(default disk, with --data=off memory)")
+	fs.Var(&placesFlag{list: &cfg.Accounts}, "accounts",
+		"database for accounts, as mysql://user:password@host:port/name; again, or behind a comma, for another that shares the load; the default is DATA/accounts")
 	fs.Var(&pathsFlag{list: &cfg.Journal}, "journal", "`directory` of the journal; again for another that shares its load; the default is DATA/journal")
 	fs.TextVar(&cfg.JournalLinger, "journal-linger", cfg.JournalLinger, "how long a sync of the journal waits for more messages")
 	fs.TextVar(&cfg.JournalBytes, "journal-bytes", cfg.JournalBytes, "most bytes of the journal on disk")
