@@ -28,15 +28,20 @@ func told(what string, err error) error {
 		return nil
 	}
 	var se *sqlite.Error
-	if errors.As(err, &se) {
-		switch se.Code() & 0xff {
-		case lib.SQLITE_FULL:
-			err = fmt.Errorf("%w (%w)", ErrFull, err)
-		case lib.SQLITE_NOTADB, lib.SQLITE_CORRUPT:
-			err = fmt.Errorf("%w (%w)", ErrNotHistory, err)
-		case lib.SQLITE_BUSY, lib.SQLITE_LOCKED:
-			err = fmt.Errorf("%w (%w)", ErrInUse, err)
-		}
+	if !errors.As(err, &se) {
+		return fmt.Errorf("%s: %w", what, err)
 	}
-	return fmt.Errorf("%s: %w", what, err)
+	known := error(nil)
+	switch se.Code() & 0xff {
+	case lib.SQLITE_FULL:
+		known = ErrFull
+	case lib.SQLITE_NOTADB, lib.SQLITE_CORRUPT:
+		known = ErrNotHistory
+	case lib.SQLITE_BUSY, lib.SQLITE_LOCKED:
+		known = ErrInUse
+	}
+	if known == nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return fmt.Errorf("%w (%s: SQLite's code %d)", known, what, se.Code())
 }

@@ -26,7 +26,7 @@ func (c *composer) set(s string) {
 
 // insert adds text at the cursor. What makes the whole longer than a message may be is left out: false.
 func (c *composer) insert(s string) bool {
-	s = talk.Clean(strings.ReplaceAll(s, "\r", "\n"))
+	s = talk.Clean(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(s)) // terminals paste line ends as carriage returns
 	before, behind := strings.Join(c.text[:c.cursor], ""), strings.Join(c.text[c.cursor:], "")
 	whole := len(before)+len(s)+len(behind) <= client.PayloadBytesMax
 	if !whole {

@@ -233,7 +233,7 @@ func (s *Screen) cardKey(k string) bool {
 	case "pgup":
 		s.card = max(0, s.card-s.bodyRows())
 	case "pgdown":
-		s.card = min(len(c.Rows)-1, s.card+s.bodyRows())
+		s.card = max(0, min(len(c.Rows)-1, s.card+s.bodyRows()))
 	case "enter":
 		if s.input.String() != "" {
 			return false

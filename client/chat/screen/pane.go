@@ -267,8 +267,12 @@ func lastSeen(at, now time.Time) string {
 // welcome is what a new user sees.
 func (s *Screen) welcome() []string {
 	var rows []string
+	first := "Nothing was said yet."
+	if len(s.model.Talks()) > 0 {
+		first = "Ctrl-N opens a conversation."
+	}
 	for _, text := range []string{
-		"Nothing was said yet.", "", "/new and a number begins a conversation,", "/group, numbers and a name make a group,", "/name sets your name, /help lists the rest.", "",
+		first, "", "/new and a number begins a conversation,", "/group, numbers and a name make a group,", "/name sets your name, /help lists the rest.", "",
 	} {
 		rows = append(rows, s.theme.Faint.Render(centre(text, s.talkColumns())))
 	}
@@ -294,7 +298,10 @@ func (s *Screen) drawCard(n int) []string {
 		body = append(body, s.cardRow(r, label, columns, chosen)...)
 	}
 	room := max(1, n-len(rows))
-	from := max(0, min(at-room/2, len(body)-room))
+	if c.Leads() {
+		at -= room / 2 // the chosen row has others around it
+	}
+	from := max(0, min(at, len(body)-room))
 	rows = append(rows, body[from:min(len(body), from+room)]...)
 	for len(rows) < n {
 		rows = append(rows, fit("", columns))

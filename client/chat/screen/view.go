@@ -117,7 +117,7 @@ func (s *Screen) drawStatus() string {
 	style, text := s.theme.Bar, ""
 	switch name, isCommand := strings.CutPrefix(s.input.String(), "/"); {
 	case s.model.Trouble != nil:
-		style, text = s.theme.Bad, talk.CleanLine(s.model.Trouble.Error())+"; nothing is taken or sent until that ends"
+		style, text = s.theme.Bad, strings.TrimPrefix(talk.CleanLine(s.model.Trouble.Error()), "history: ")+"; nothing is taken or sent meanwhile"
 	case s.model.Ended != nil:
 		style, text = s.theme.Bad, ended(s.model.Ended)+"; Ctrl-C leaves"
 	case s.model.Notice.Text != "":
@@ -126,8 +126,10 @@ func (s *Screen) drawStatus() string {
 		text = s.commandHelp(name)
 	case s.prompt != "":
 		text = "words to look for in everything that was said; Enter searches, Esc goes back"
-	case s.model.Card != nil:
+	case s.model.Card != nil && s.model.Card.Leads():
 		text = "↑ ↓ choose, Enter opens, Esc closes"
+	case s.model.Card != nil:
+		text = "↑ ↓ PgUp PgDn scroll, Esc closes"
 	case !s.model.Link.Up && s.model.Link.Tried:
 		style, text = s.theme.Bad, "no connection: "+s.model.Link.Why+"; trying again, what you write waits"
 	case s.up > 0:

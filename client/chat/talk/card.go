@@ -21,6 +21,16 @@ func (c *Card) lead(label, text string, to Jump) {
 	c.Rows = append(c.Rows, CardRow{Label: label, Text: text, Jump: to})
 }
 
+// Leads says whether any row leads somewhere.
+func (c *Card) Leads() bool {
+	for i := range c.Rows {
+		if c.Rows[i].Jump.Peer != 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // FirstJump is the first row that leads somewhere, 0 when none does.
 func (c *Card) FirstJump() int {
 	for i := range c.Rows {
@@ -33,7 +43,7 @@ func (c *Card) FirstJump() int {
 
 // NextJump is the row that the cursor goes to from row i by a step of one: the next that leads somewhere, or the next row on a card where none does.
 func (c *Card) NextJump(i, step int) int {
-	leads := len(c.Rows) > 0 && c.Rows[c.FirstJump()].Jump.Peer != 0
+	leads := c.Leads()
 	for j := i + step; j >= 0 && j < len(c.Rows); j += step {
 		if !leads || c.Rows[j].Jump.Peer != 0 {
 			return j
