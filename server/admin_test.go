@@ -137,7 +137,8 @@ var statusKeys = []string{
 	"per_loop.panics", "per_loop.queue_entries", "per_loop.sessions", "per_loop.turns", "per_loop.users", "per_loop.wakes", "pid",
 	"place", "poller", "proxy_listen", "queue_bytes", "queue_entries", "rates", "rates.accepted", "rates.bytes_in", "rates.bytes_out",
 	"rates.cpu_cores", "rates.interval_seconds", "rates.logins", "rates.messages_acked", "rates.messages_in", "rates.messages_out",
-	"registration", "rejections", "returns", "returns.contact_us", "returns.per_second", "returns.queue_seconds", "returns.resume_us",
+	"registration", "rejections", "requests", "requests.asked", "requests.busy_seconds", "requests.conflicts", "requests.deleted",
+	"requests.faults", "requests.full", "requests.lost", "requests.queued", "requests.refused", "requests.removed", "requests.reports", "returns", "returns.contact_us", "returns.per_second", "returns.queue_seconds", "returns.resume_us",
 	"sessions", "started_unix_ms", "transport", "uptime_seconds", "users", "version",
 }
 

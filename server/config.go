@@ -60,6 +60,8 @@ type Config struct {
 	Exempt             string   `toml:"exempt"`              // prefixes without address limits: "10.0.0.0/8,::1/128"
 	ProxyListen        string   `toml:"proxy-listen"`        // where load balancers connect with PROXY protocol v2; "" for none
 	ProxyFrom          string   `toml:"proxy-from"`          // prefixes that may connect there
+	Companions         int      `toml:"companions"`          // devices of one user that may be registered beside its primary
+	GroupMembers       int      `toml:"group-members"`       // users in one group
 	UserSessions       int      `toml:"user-sessions"`       // devices of one user that may be connected at once
 	Messages           Rate     `toml:"messages"`            // SENDs of one device
 	Controls           Rate     `toml:"controls"`            // other stanzas of one session
@@ -78,10 +80,11 @@ type Config struct {
 
 // hooks are the places where tests put a fault in.
 type hooks struct {
-	queue  func(shard.Queue) shard.Queue // stands before each loop's mailboxes
-	nowSec func() int64                  // the clock of tickets and tokens, unix seconds
-	fs     store.FS                      // below mailboxes, journal and state; accounts and keys keep the system's
-	keeper func(o *store.KeeperOptions)  // changes what the settings say
+	queue  func(shard.Queue) shard.Queue   // stands before each loop's mailboxes
+	people func(store.People) store.People // stands before what is kept of people
+	nowSec func() int64                    // the clock of tickets and tokens, unix seconds
+	fs     store.FS                        // below mailboxes, journal and state; accounts and keys keep the system's
+	keeper func(o *store.KeeperOptions)    // changes what the settings say
 }
 
 // AdminOff is the value of Config.Admin that means: no admin listener.

@@ -83,6 +83,7 @@ type collector struct {
 	closes      *prometheus.Desc
 	admission   admissionMetrics
 	accounts    accountMetrics
+	requests    requestMetrics
 	returns     returnMetrics
 	durable     durableMetrics
 	connections *prometheus.Desc
@@ -100,6 +101,7 @@ func newCollector(s *Server) *collector {
 		closes:      prometheus.NewDesc("trunkline_session_closes_total", "Sessions closed by the server, by code.", []string{"code"}, nil),
 		admission:   newAdmissionMetrics(),
 		accounts:    newAccountMetrics(),
+		requests:    newRequestMetrics(),
 		returns:     newReturnMetrics(),
 		durable:     newDurableMetrics(),
 		connections: prometheus.NewDesc("trunkline_connections_limit", "Connections allowed.", nil, nil),
@@ -122,6 +124,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	}
 	c.admission.describe(out)
 	c.accounts.describe(out)
+	c.requests.describe(out)
 	c.returns.describe(out)
 	c.durable.describe(out)
 	for _, d := range []*prometheus.Desc{c.rejections, c.closes, c.connections, c.descriptors, c.draining, c.build, c.started} {
@@ -142,6 +145,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	c.collectCodes(out, c.closes, snap.closes(), true)
 	c.admission.collect(out, c.server.admission.stats())
 	c.accounts.collect(out, c.server.accountsStatus())
+	c.requests.collect(out, c.server.clerk)
 	c.returns.collect(out, c.server.capacity)
 	c.durable.collect(out, c.server)
 	out <- prometheus.MustNewConstMetric(c.connections, gauge, float64(c.server.cfg.MaxConnections))

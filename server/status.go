@@ -44,6 +44,7 @@ type Status struct {
 
 	Handshakes Handshakes     `json:"handshakes"`
 	Accounts   AccountsStatus `json:"accounts"`
+	Requests   RequestsStatus `json:"requests"`
 
 	Rejections map[string]uint64 `json:"rejections"` // by code, those that happened
 	Closes     map[string]uint64 `json:"closes"`     // by code, those that happened
@@ -151,6 +152,7 @@ func (s *Server) Status() Status {
 	st.addDurability(snap)
 	st.Returns = s.capacity.status(time.Now())
 	st.Accounts = s.accountsStatus()
+	st.Requests = s.clerk.status()
 	st.Memory, st.CPU = memoryAndCPU()
 	for i := range snap.loops {
 		l := &snap.loops[i]

@@ -38,7 +38,8 @@ func (s *Server) openTransport() error {
 		verifier = NewVerifier(s.cfg.Registration, keys.Operator())
 	}
 	t.registrar, err = newRegistrar(registrarConfig{
-		accounts: s.accounts, verifier: verifier, post: s.postLogin, now: s.nowMs, ticketLife: 2 * t.rotation, log: s.cfg.Logger,
+		accounts: s.accounts, verifier: verifier, post: s.postLogin, now: s.nowMs, ticketLife: 2 * t.rotation,
+		companions: s.cfg.Companions, log: s.cfg.Logger,
 	})
 	return err
 }
@@ -106,8 +107,9 @@ func (t *transport) close() {
 	}
 }
 
-// closeTransport ends the registrar, and then closes the accounts that it uses.
+// closeTransport ends the clerk and the registrar, and then closes the accounts that they use.
 func (s *Server) closeTransport() error {
+	s.clerk.close()
 	s.transport.close()
 	return s.closeAccounts()
 }

@@ -64,6 +64,8 @@ func admissionFlags(fs *flag.FlagSet, cfg *server.Config) {
 	fs.StringVar(&cfg.Exempt, "exempt", cfg.Exempt, "`prefixes` without address limits, such as 10.0.0.0/8,::1/128")
 	fs.StringVar(&cfg.ProxyListen, "proxy-listen", cfg.ProxyListen, "`address` for load balancers that speak PROXY protocol v2")
 	fs.StringVar(&cfg.ProxyFrom, "proxy-from", cfg.ProxyFrom, "`prefixes` that may connect to --proxy-listen")
+	fs.IntVar(&cfg.Companions, "companions", cfg.Companions, "most devices of one user registered beside its primary")
+	fs.IntVar(&cfg.GroupMembers, "group-members", cfg.GroupMembers, "most users in one group")
 	fs.IntVar(&cfg.UserSessions, "user-sessions", cfg.UserSessions, "most devices of one user connected at once")
 	fs.TextVar(&cfg.Messages, "messages", cfg.Messages, "messages of one device: a second/at once, or none")
 	fs.TextVar(&cfg.Controls, "controls", cfg.Controls, "other stanzas of one session: a second/at once, or none")
