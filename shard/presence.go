@@ -133,17 +133,43 @@ func (w *world) presence(user uint64) (there bool, seenSec uint32) {
 	return there, seenSec
 }
 
-// shown is what a watcher may see of that. Who may see when a user was there, but not that it is, hears of it when the user has gone: until
-// then it is told what was true before. Its own devices see a user as it is.
-func (w *world) shown(user, watcher uint64, there bool, seenSec uint32) (code uint8, sec uint32) {
-	p := w.policyOf(user)
-	switch known := p == nil || user == watcher; {
-	case there && (known || p.shows(p.Presence, watcher)):
+// sight is a user as it is, and who may see that.
+type sight struct {
+	user    uint64
+	policy  *Policy // nil: everybody may see everything
+	there   bool
+	unread  bool // what the user has decided is still to be read from the disk
+	seenSec uint32
+}
+
+func (w *world) sight(user uint64) (v sight) {
+	v.user, v.policy = user, w.policyOf(user)
+	v.there, v.seenSec = w.presence(user)
+	if i := w.find(user, stateDevice, 0); v.policy == nil && i != 0 {
+		v.unread = w.mailboxes.At(i).entries+w.mailboxes.At(i).notices > 0
+	}
+	return v
+}
+
+// shown is what a watcher may see. Who may see when a user was there, but not that it is, hears of it when the user has gone: until then it is
+// told what was true before. Its own devices see a user as it is.
+func (v *sight) shown(watcher uint64) (code uint8, seenSec uint32) {
+	all := v.user == watcher || v.policy == nil
+	switch p := v.policy; {
+	case v.unread && v.user != watcher:
+		return 0, 0
+	case v.there && (all || p.shows(p.Presence, watcher)):
 		return 1, 0
-	case known || p.shows(p.LastSeen, watcher):
-		return 0, seenSec
+	case all || p.shows(p.LastSeen, watcher):
+		return 0, v.seenSec
 	}
 	return 0, 0
+}
+
+// forgotten says whether a time that a watcher knows is not to be taken back: the user has left memory, or is just coming back, and nobody has
+// hidden it.
+func (v *sight) forgotten(watcher uint64) bool {
+	return v.unread || !v.there && v.seenSec == 0 && (v.policy == nil || v.policy.shows(v.policy.LastSeen, watcher))
 }
 
 // flushHeld has sessions write what they hold, at most flushSessionsMax in a turn, in the order in which somebody looked at them again.

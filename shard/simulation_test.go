@@ -3,6 +3,7 @@ package shard_test
 import (
 	"flag"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -76,8 +77,10 @@ func simulate(t *testing.T, seed uint64) {
 			c.StoreBytesMax = 20_000
 			c.KeepaliveMs, c.AckTimeoutMs, c.LoginTimeoutMs = 20_000, 10_000, 5_000
 			s.limitSimulated(c, seed)
+			s.fleeting(c, seed)
 		},
 	})
+	s.decide()
 	for i := range 6 {
 		s.clients = append(s.clients, testkit.NewClient(s.w, 1001+uint64(i), 0))
 	}
@@ -100,6 +103,9 @@ func simulate(t *testing.T, seed uint64) {
 		s.thief.end(s)
 	}
 	s.comeToRest()
+	if !s.faulty { // or what is fleeting may have gone with a panic
+		s.checkPresence()
+	}
 	s.check()
 	if t.Failed() {
 		t.Logf("seed %d, stay %v, proven %v, lossy %v, faulty %v", seed, stay, proven, s.lossy, s.faulty)
@@ -158,6 +164,10 @@ func (s *simulation) happen(c *testkit.Client) {
 		c.Typing(peer)
 	case n < 60 && s.lossy && s.chance(20):
 		c.Forget()
+	case n >= 60 && n < 64:
+		c.State(uint8(n) & 1)
+	case n == 64:
+		c.Unsubscribe(peer)
 	}
 	if !c.Connected() && s.chance(20) {
 		c.Connect()
@@ -212,6 +222,7 @@ func (s *simulation) look() {
 			s.shown[on(c.User, c.Device, m.Text)] = true
 		}
 	}
+	s.judge()
 }
 
 func on(user uint64, device uint8, text string) string {
@@ -230,6 +241,7 @@ func (s *simulation) restart() {
 	}
 	s.losses++
 	s.w.Restart(1000*s.losses + s.w.Random.Uint64N(1000))
+	s.decide()
 }
 
 // comeToRest lets everybody finish: nothing breaks any more.
@@ -337,6 +349,12 @@ func (s *simulation) checkScreen(c *testkit.Client) {
 func (s *simulation) checkMessage(text string, m message) {
 	if m.life != m.from.Lives && !m.fate.Ticked {
 		return // forgotten with its outbox
+	}
+	if slices.Contains(privacy[m.fate.To].Blocked, m.from.User) {
+		if s.shown[on(m.fate.To, 0, text)] || m.fate.Delivered[0] {
+			s.t.Errorf("%.10q of %d was shown to %d, who has blocked it", text, m.from.User, m.fate.To)
+		}
+		return
 	}
 	if !m.fate.Ticked {
 		s.t.Errorf("%.10q of %d was never ticked", text, m.from.User)

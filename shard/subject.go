@@ -107,11 +107,11 @@ func (s *Shard) tellSlice(now int64, most int) (n int, wait int64) {
 	if c.cursor == 0 {
 		c.cursor, c.stale = c.first, false
 	}
-	there, seenSec := s.presence(c.user)
+	sight := s.sight(c.user)
 	for ; c.cursor != 0 && n < most; n++ {
 		w := s.watches.At(c.cursor)
 		next := w.next
-		done, wait := s.tellWatch(now, c, w, there, seenSec)
+		done, wait := s.tellWatch(now, w, &sight)
 		if wait > 0 {
 			return n, wait
 		}
@@ -131,13 +131,13 @@ func (s *Shard) tellSlice(now int64, most int) (n int, wait int64) {
 }
 
 // tellWatch tells a watcher what it may see, unless it knows. Not done: the way to it is full, or the rate is used up for `wait` milliseconds.
-func (s *Shard) tellWatch(now int64, c *subject, w *watch, there bool, seenSec uint32) (done bool, wait int64) {
-	code, sec := s.shown(c.user, w.watcher, there, seenSec)
-	told, seen := toldOf(code, sec)
+func (s *Shard) tellWatch(now int64, w *watch, v *sight) (done bool, wait int64) {
+	code, seenSec := v.shown(w.watcher)
+	told, seen := toldOf(code, seenSec)
 	if told == w.told && seen == w.seen {
 		return true, 0
 	}
-	if told == toldHidden && w.told == toldAway && s.forgotten(c.user, w.watcher, there, seenSec) {
+	if told == toldHidden && w.told == toldAway && v.forgotten(w.watcher) {
 		return true, 0
 	}
 	if s.credit(int(w.loop)) < controlBytesMax {
@@ -147,17 +147,8 @@ func (s *Shard) tellWatch(now int64, c *subject, w *watch, there bool, seenSec u
 		return false, wait
 	}
 	w.told, w.seen = told, seen
-	s.sendPresence(int(w.loop), w.conn, c.user, code, sec)
+	s.sendPresence(int(w.loop), w.conn, v.user, code, seenSec)
 	return true, 0
-}
-
-// forgotten says whether a time that a watcher knows is none of its own to lose: the user has left memory, and nobody has hidden it.
-func (s *Shard) forgotten(user, watcher uint64, there bool, seenSec uint32) bool {
-	if there || seenSec != 0 {
-		return false
-	}
-	p := s.policyOf(user)
-	return p == nil || p.shows(p.LastSeen, watcher)
 }
 
 // takePresence takes one frame off the rate, or says how long it is used up.
@@ -263,8 +254,8 @@ func (s *Shard) addWatch(now int64) {
 // tellFirst tells a watcher the presence of the moment, or has it told in a round when it can't be now.
 func (s *Shard) tellFirst(now int64, at uint32, c *subject, w *watch) {
 	w.told, w.seen = toldNothing, 0
-	there, seenSec := s.presence(c.user)
-	if done, _ := s.tellWatch(now, c, w, there, seenSec); done {
+	sight := s.sight(c.user)
+	if done, _ := s.tellWatch(now, w, &sight); done {
 		return
 	}
 	s.stats.PresenceDelayed++
@@ -280,9 +271,9 @@ func (s *Shard) tellOnce(now int64) {
 	if s.credit(int(m.from)) < controlBytesMax || s.takePresence(now) > 0 {
 		return
 	}
-	there, seenSec := s.presence(m.user)
-	code, sec := s.shown(m.user, m.peer, there, seenSec)
-	s.sendPresence(int(m.from), m.conn, m.user, code, sec)
+	sight := s.sight(m.user)
+	code, seenSec := sight.shown(m.peer)
+	s.sendPresence(int(m.from), m.conn, m.user, code, seenSec)
 }
 
 // dropWatch forgets a session. A round that stands at it goes on behind it.

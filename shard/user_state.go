@@ -132,6 +132,7 @@ func (s *Shard) becomeLoaded(now int64, place uint64) {
 		return
 	}
 	s.states[place] = u
+	s.policyChanged(now, place)
 }
 
 // leaveMemory forgets what was made of a place's state; the mailbox has it.
