@@ -133,7 +133,7 @@ func (d *downlink) accept(v *codec.Deliver) (arrival, before uint64, fresh bool)
 // streamOf is to which stream a DELIVER belongs, and its number there. What a server has made for a group is a stream of its own: it has no sender, and
 // its numbers are the group's.
 func streamOf(v *codec.Deliver) (StreamKey, uint64) {
-	if v.Group != 0 && v.Kind >= codec.PayloadServerMin && v.Kind <= codec.PayloadServerMax {
+	if v.Group != 0 && ofServer(v.Kind) {
 		return StreamKey{Group: v.Group}, v.GroupSeq
 	}
 	return StreamKey{User: v.From, Device: v.Device, Gen: v.Gen, Group: v.Group}, v.ID

@@ -122,7 +122,8 @@ var groupChanges = [...]string{
 	GroupLeft: "left", GroupSubject: "subject", GroupInvite: "invite", GroupJoined: "joined",
 }
 
-// GroupEvent reports a change of a group, in one order with its messages. It needs no Ack: who misses one in a crash asks for the Group.
+// GroupEvent reports a change of a group, in one order with its messages. It needs no Ack: who misses one in a
+// crash asks for the Group. What came to a client WithInbox is handed out once more, by the next client without it.
 type GroupEvent struct {
 	Group    uint64
 	GroupSeq uint64

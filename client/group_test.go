@@ -346,3 +346,65 @@ func TestSomebodyLookingIsSaidOnEveryConnection(t *testing.T) {
 		closeClient(t, c)
 	})
 }
+
+func TestAChangeThatCameToAClientThatOnlyKeepsIsShownByTheNextOne(t *testing.T) {
+	overBoth(t, func(t *testing.T, f *fake) {
+		state, _ := openFile(t)
+		c, p, _ := f.connect(welcome(0), WithState(state), WithInbox())
+		p.deliver(1, testPeer, 1, "before")
+		p.groupEvent(2, 1, testPeer, iq.Event{Op: iq.OpGroupCreate, Epoch: 1, Users: []uint64{testUser}, Text: "lunch"})
+		want[Message](t, c)
+		want[GroupEvent](t, c)
+		p.expectAck(2)
+		closeClient(t, c)
+
+		for range 2 { // the message is not acknowledged, so both come again: what stands behind it can't leave before it
+			var dialed *Client
+			done := later(func() error {
+				var err error
+				dialed, err = Dial(t.Context(), "fake", WithUser(testUser), f.transport(), WithDialer(f.dial), WithState(state))
+				return err
+			})
+			p = f.accept()
+			p.hello()
+			p.success(welcome(0))
+			if err := done(); err != nil {
+				t.Fatal(err)
+			}
+			m := want[Message](t, dialed)
+			if ev := want[GroupEvent](t, dialed); ev.Subject != "lunch" || ev.GroupSeq != 1 || ev.By != testPeer {
+				t.Errorf("%+v", ev)
+			}
+			want[Connected](t, dialed)
+			if dialed.inbox.rows[0].no != 1 || len(dialed.inbox.rows) != 2 {
+				t.Errorf("the inbox has %+v", dialed.inbox.rows)
+			}
+			c = dialed
+			closeClient(t, c)
+			if snap, err := state.Load(); err != nil || len(snap.Inbox) != 2 {
+				t.Fatalf("%d in the inbox, %v", len(snap.Inbox), err)
+			}
+			_ = m
+		}
+		done := later(func() *Client {
+			c, err := Dial(t.Context(), "fake", WithUser(testUser), f.transport(), WithDialer(f.dial), WithState(state))
+			if err != nil {
+				t.Error(err)
+			}
+			return c
+		})
+		p = f.accept()
+		p.hello()
+		p.success(welcome(0))
+		c = done()
+		if err := c.Ack(want[Message](t, c)); err != nil {
+			t.Fatal(err)
+		}
+		want[GroupEvent](t, c)
+		want[Connected](t, c)
+		closeClient(t, c)
+		if snap, err := state.Load(); err != nil || len(snap.Inbox) != 0 {
+			t.Errorf("%d are left in the inbox, %v", len(snap.Inbox), err)
+		}
+	})
+}

@@ -20,7 +20,7 @@ func (c *Client) handleDeliver(l *link, f codec.Frame) error {
 		return fmt.Errorf("%w: %d entries delivered ahead of the ACK", ErrProtocol, PendingMax)
 	}
 	l.fence.entry(v.Seq)
-	if v.Kind >= codec.PayloadServerMin && v.Kind <= codec.PayloadServerMax {
+	if ofServer(v.Kind) {
 		return c.handleGroupEvent(l, &v)
 	}
 	kept := c.keeps(&v)

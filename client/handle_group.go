@@ -10,19 +10,18 @@ import (
 // handleGroupEvent takes what the server has made of a change of a group. It is settled at once, and so is what this version does not know. The mutex
 // is held on entry and not on return.
 func (c *Client) handleGroupEvent(l *link, v *codec.Deliver) error {
-	_, _, fresh := c.down.accept(v)
-	var ev iq.Event
+	kept := c.keeps(v)
+	arrival, before, fresh := c.down.accept(v)
+	var ev GroupEvent
 	if fresh {
 		c.down.settleNewest()
-		if v.Group == 0 || v.Kind != codec.PayloadGroupEvent {
-			fresh = false
-		} else if err := iq.ParseEvent(&c.tape, v.Blob, &ev); err != nil {
-			c.log.Info("event of a group passed over", "group", GroupName(v.Group), "err", err)
-			fresh = false
-		} else {
-			c.learnEpoch(v.Group, ev.Epoch)
-			c.leftGroup(v.Group, &ev, v.From)
+		if ev, fresh = c.groupEvent(v); fresh && kept {
+			c.keep(v, arrival, before)
 		}
+	}
+	if fresh {
+		c.learnEpoch(v.Group, ev.Epoch)
+		c.leftGroup(&ev)
 	}
 	if c.down.settle(c.journal.staged) {
 		c.urgently(c.cfg.now())
@@ -30,19 +29,37 @@ func (c *Client) handleGroupEvent(l *link, v *codec.Deliver) error {
 	c.poke()
 	c.mu.Unlock()
 	if fresh {
-		c.emit(l, GroupEvent{
-			Group: v.Group, GroupSeq: v.GroupSeq, Change: changeOf(ev.Op), Epoch: ev.Epoch, By: v.From, Users: ev.Users, Subject: ev.Text,
-			Time: seconds(v.TimeSec),
-		})
+		c.emit(l, ev)
 	}
 	return nil
 }
 
+// ofServer says whether a payload was made by the server.
+func ofServer(kind uint8) bool {
+	return kind >= codec.PayloadServerMin && kind <= codec.PayloadServerMax
+}
+
+// groupEvent reads what the server has made; ok is false for what this version does not know. It uses the reader's tape.
+func (c *Client) groupEvent(v *codec.Deliver) (ev GroupEvent, ok bool) {
+	if v.Group == 0 || v.Kind != codec.PayloadGroupEvent {
+		return ev, false
+	}
+	var e iq.Event
+	if err := iq.ParseEvent(&c.tape, v.Blob, &e); err != nil {
+		c.log.Info("event of a group passed over", "group", GroupName(v.Group), "err", err)
+		return ev, false
+	}
+	return GroupEvent{
+		Group: v.Group, GroupSeq: v.GroupSeq, Change: changeOf(e.Op), Epoch: e.Epoch, By: v.From, Users: e.Users, Subject: e.Text,
+		Time: seconds(v.TimeSec),
+	}, true
+}
+
 // leftGroup forgets a group that this user is in no longer. The mutex is held.
-func (c *Client) leftGroup(group uint64, ev *iq.Event, by uint64) {
-	left := ev.Op == iq.OpGroupLeave && by == c.cfg.user
-	if left || (ev.Op == iq.OpGroupRemove || ev.Op == iq.OpGroupLeave) && slices.Contains(ev.Users, c.cfg.user) {
-		c.known.dropGroup(group, c.journal.staged)
+func (c *Client) leftGroup(ev *GroupEvent) {
+	left := ev.Change == GroupLeft && ev.By == c.cfg.user
+	if left || (ev.Change == GroupRemoved || ev.Change == GroupLeft) && slices.Contains(ev.Users, c.cfg.user) {
+		c.known.dropGroup(ev.Group, c.journal.staged)
 	}
 }
 

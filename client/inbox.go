@@ -13,10 +13,11 @@ type inbox struct {
 	bytes int // of payload
 }
 
-// inboxRow is a message whose payload only State has.
+// inboxRow is a message, or a change of a group, whose payload only State has.
 type inboxRow struct {
 	no    uint64
 	bytes int
+	shown bool // a change that was handed out where it is not kept again: it leaves when everything before it has left
 }
 
 // newInbox continues with what a State held.
@@ -44,8 +45,9 @@ func (b *inbox) add(r Received, c *Change) {
 // drop takes away every message up to that number. One that is only in c is not written at all.
 func (b *inbox) drop(no uint64, c *Change) (dropped bool) {
 	n := 0
-	for n < len(b.rows) && b.rows[n].no <= no {
+	for n < len(b.rows) && (b.rows[n].no <= no || b.rows[n].shown) {
 		b.bytes -= b.rows[n].bytes
+		no = max(no, b.rows[n].no)
 		n++
 	}
 	if n == 0 {
@@ -55,6 +57,16 @@ func (b *inbox) drop(no uint64, c *Change) (dropped bool) {
 	c.Inbox = slices.DeleteFunc(c.Inbox, func(r Received) bool { return r.No <= no })
 	c.InboxGone = max(c.InboxGone, no)
 	return true
+}
+
+// show notes that a change of a group was handed out: nobody acknowledges it.
+func (b *inbox) show(no uint64, c *Change) (dropped bool) {
+	for i := range b.rows {
+		if b.rows[i].no == no {
+			b.rows[i].shown = true
+		}
+	}
+	return b.drop(0, c)
 }
 
 // message is what the application of that user gets of r.
@@ -87,8 +99,27 @@ func (c *Client) handOut(l *link) {
 		if c.ctx.Err() != nil {
 			return
 		}
-		c.emit(l, c.backlog[i].message(c.cfg.user))
+		if r := &c.backlog[i]; ofServer(r.Kind) {
+			c.handOutChange(l, r)
+		} else {
+			c.emit(l, r.message(c.cfg.user))
+		}
 		c.backlog[i].Payload = nil
 	}
 	c.backlog = nil
+}
+
+// handOutChange gives the application a change of a group. It leaves the inbox unless this client keeps what comes: then the next one shows it too.
+func (c *Client) handOutChange(l *link, r *Received) {
+	ev, ok := c.groupEvent(&codec.Deliver{
+		From: r.User, Group: r.Group, GroupSeq: r.GroupSeq, Kind: r.Kind, TimeSec: uint32(r.Time.Unix()), Blob: r.Payload,
+	})
+	if ok {
+		c.emit(l, ev)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.cfg.inbox && c.inbox.show(r.No, c.journal.staged) {
+		c.urgently(c.cfg.now())
+	}
 }
