@@ -129,6 +129,9 @@ func (s *Shard) applyMailbox(index uint32, p *mailbox) {
 	if out.hasMet {
 		s.pairs.enter(out.met)
 	}
+	if out.born {
+		s.births.enter(s.nowMs, p.user, p.device)
+	}
 	for i := range out.hold {
 		s.holdRejection(p, &out.hold[i])
 	}

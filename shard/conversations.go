@@ -12,16 +12,16 @@ package shard
 // billion look-ups; then a first message goes through uncounted.
 type conversations struct {
 	placement Placement
-	buckets   []conversationBucket // none: conversations are not limited
+	buckets   []conversationBucket // none: nobody asks
 }
 
 type conversationBucket [conversationWays]uint32
 
 const conversationWays = 4
 
-func newConversations(p Placement, limited Rate) *conversations {
+func newConversations(p Placement, asked bool) *conversations {
 	c := &conversations{placement: p}
-	if limited.PerSecond > 0 {
+	if asked {
 		c.buckets = make([]conversationBucket, conversationsMax/conversationWays) // no page of it is real before it is used
 	}
 	return c
@@ -56,7 +56,7 @@ func (c *conversations) enter(hash uint64) {
 	}
 }
 
-// met enters a pair, if conversations are limited.
+// met enters a pair, if anybody asks.
 func (c *conversations) met(user, peer uint64) {
 	if len(c.buckets) > 0 && user != peer {
 		c.enter(c.placement.pair(user, peer))

@@ -6,11 +6,9 @@ import (
 	"testing"
 )
 
-var pairsAsked = Rate{PerSecond: 1, Burst: 1}
-
 func TestAPairIsNewUntilItHasMet(t *testing.T) {
 	p := Placement{Seed: 5, Loops: 2}
-	c := newConversations(p, pairsAsked)
+	c := newConversations(p, true)
 	for user := uint64(1); user < 2_000; user++ {
 		if c.knows(p.pair(user, user+1)) {
 			t.Fatalf("user %d knows a stranger", user)
@@ -26,7 +24,7 @@ func TestAPairIsNewUntilItHasMet(t *testing.T) {
 }
 
 func TestConversationsThatAreNotLimitedCostNothing(t *testing.T) {
-	c := newConversations(Placement{Seed: 5, Loops: 2}, Rate{})
+	c := newConversations(Placement{Seed: 5, Loops: 2}, false)
 	c.met(1, 2)
 	if len(c.buckets) != 0 {
 		t.Errorf("%d buckets", len(c.buckets))
@@ -35,7 +33,7 @@ func TestConversationsThatAreNotLimitedCostNothing(t *testing.T) {
 
 // The four latest of a bucket are known, in whatever order they came and came again.
 func TestAFullBucketForgetsThePairThatWasQuietForLongest(t *testing.T) {
-	c := newConversations(Placement{Seed: 5, Loops: 2}, pairsAsked)
+	c := newConversations(Placement{Seed: 5, Loops: 2}, true)
 	r := rand.New(rand.NewPCG(1, 2))
 	var latest []uint64
 	const bucket = 77
@@ -55,7 +53,7 @@ func TestAFullBucketForgetsThePairThatWasQuietForLongest(t *testing.T) {
 
 func TestAFullTableStillKnowsTheLatestPairs(t *testing.T) {
 	p := Placement{Seed: 5, Loops: 1}
-	c := newConversations(p, pairsAsked)
+	c := newConversations(p, true)
 	const users = 3 * conversationsMax
 	for user := range uint64(users) {
 		c.met(user, user+7)
@@ -82,7 +80,7 @@ func TestAFullTableStillKnowsTheLatestPairs(t *testing.T) {
 
 // Whoever does not know the seed can't aim at a bucket: pairs that collide under one seed do not under another.
 func TestPairsThatCollideUnderOneSeedDoNotUnderAnother(t *testing.T) {
-	a, b := newConversations(Placement{Seed: 1, Loops: 1}, pairsAsked), newConversations(Placement{Seed: 2, Loops: 1}, pairsAsked)
+	a, b := newConversations(Placement{Seed: 1, Loops: 1}, true), newConversations(Placement{Seed: 2, Loops: 1}, true)
 	at := func(c *conversations, peer uint64) int {
 		return int(c.placement.pair(9, peer) % uint64(len(c.buckets)))
 	}
@@ -100,7 +98,7 @@ func TestPairsThatCollideUnderOneSeedDoNotUnderAnother(t *testing.T) {
 
 func BenchmarkConversation(b *testing.B) {
 	p := Placement{Seed: 5, Loops: 1}
-	c := newConversations(p, pairsAsked)
+	c := newConversations(p, true)
 	user := uint64(0)
 	b.ReportAllocs()
 	for b.Loop() {

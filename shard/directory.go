@@ -32,6 +32,12 @@ func (s *Shard) unheard(m *message) {
 // takeForMailbox gives s.current to a mailbox of this loop.
 func (s *Shard) takeForMailbox(now int64) {
 	m := &s.current
+	if m.kind == msgReceipt && m.seq != 0 && s.policyOf(m.user).blocks(m.peer) { // what somebody has read who is blocked
+		s.stats.ReceiptsIn++
+		s.stats.ReceiptsDropped++
+		s.answerReceipt(m)
+		return
+	}
 	index := s.find(m.user, m.device, m.hint)
 	if index == 0 {
 		s.unclaimed(now, m)

@@ -138,6 +138,8 @@ type sheet struct {
 	seqs     []uint64 // last seqs of pushes
 	refused  []uint8
 	attached []uint64 // upHigh of SUCCESS
+	answers  []string // of requests
+	kicked   []codec.ErrorCode
 	ponged   int
 }
 
@@ -147,6 +149,8 @@ type diskRig struct {
 	disk   *handDisk
 	now    int64
 	sheets map[Conn]*sheet
+	parted []uint64                 // groups that were told that a user left
+	said   map[messageKind]*message // the last one of each kind, without its payload
 }
 
 type rigHost struct {
@@ -164,7 +168,16 @@ func (h rigHost) Post(_ int, b []byte) error {
 		s = &sheet{}
 		h.r.sheets[m.conn] = s
 	}
+	last := m
+	last.payload = nil
+	h.r.said[m.kind] = &last
 	switch m.kind {
+	case msgFrames:
+		s.answers = append(s.answers, string(m.payload))
+	case msgKick:
+		s.kicked = append(s.kicked, codec.ErrorCode(m.code))
+	case msgParted:
+		h.r.parted = append(h.r.parted, m.user)
 	case msgTicked:
 		s.ticks = append(s.ticks, m.first)
 	case msgPush:
@@ -182,7 +195,7 @@ func (h rigHost) Post(_ int, b []byte) error {
 
 func newDiskRig(t *testing.T, change func(c *Config)) *diskRig {
 	t.Helper()
-	r := &diskRig{now: testNow, sheets: map[Conn]*sheet{}}
+	r := &diskRig{now: testNow, sheets: map[Conn]*sheet{}, said: map[messageKind]*message{}}
 	r.disk = &handDisk{queue: store.NewMailboxes(), turn: 1, heads: map[uint64][]store.LoadedHead{}, kept: map[store.Key][]handEntry{}}
 	r.start(1, change)
 	return r

@@ -58,6 +58,7 @@ type effects struct {
 	release  uint64    // 0, or let go of held rejections up to this cseq
 	met      uint64    // with hasMet: the hash of a pair that exchanges messages
 	hasMet   bool
+	born     bool // a new generation has begun
 
 	// scratch holds the encoded frames that posts carry. It is emptied when the local queue is: messages alias it.
 	scratch []byte
@@ -82,7 +83,7 @@ func (out *effects) reset() {
 	out.held, out.released, out.flush = heldPresence{}, out.released[:0], false
 	out.ticking, out.starved, out.fetch, out.presence = false, false, false, false
 	out.hold, out.release = out.hold[:0], 0
-	out.met, out.hasMet = 0, false
+	out.met, out.hasMet, out.born = 0, false, false
 }
 
 // recycle empties the scratch memory: nobody holds a message that aliases it any more.

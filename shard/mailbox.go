@@ -375,6 +375,7 @@ func (m *mailbox) begin(gen uint16, mark uint64, out *effects) {
 	m.gen, m.mark, m.done, m.inflight, m.unticked = gen, mark, 0, 0, 0
 	m.epoch = 0
 	m.flags &^= flagAccount
+	out.born = mark == 0
 	if m.held != 0 {
 		out.release = math.MaxUint64
 	}

@@ -26,7 +26,7 @@ const (
 	RuleEveryone Rule = iota
 	RuleContacts
 	RuleNobody
-	ruleEnd
+	privacyEnd
 )
 
 // DeviceList is the list of devices that a user's primary has signed. Version 0: none was.
@@ -62,7 +62,7 @@ func appendPolicy(dst []byte, p *Policy) []byte {
 // parsePolicy reads what appendPolicy wrote, to the end. Nothing aliases b. Errors: errSnapshot.
 func parsePolicy(p *Policy, b []byte) (err error) {
 	const fixed = 4 + 2 + 4
-	if len(b) < fixed || Rule(b[4]) >= ruleEnd || Rule(b[5]) >= ruleEnd {
+	if len(b) < fixed || Rule(b[4]) >= privacyEnd || Rule(b[5]) >= privacyEnd {
 		return errSnapshot
 	}
 	*p = Policy{Version: binary.BigEndian.Uint32(b), Presence: Rule(b[4]), LastSeen: Rule(b[5])}

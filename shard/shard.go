@@ -119,7 +119,8 @@ func New(cfg Config, host Host) *Shard {
 	s.messages, s.controls, s.converses = newLimit(s.cfg.Messages), newLimit(s.cfg.Controls), newLimit(s.cfg.Conversations)
 	s.presences = newLimit(s.cfg.PresenceRate)
 	s.typings.placement = s.cfg.Placement
-	s.pairs = newConversations(s.cfg.Placement, s.cfg.Conversations)
+	s.pairs = newConversations(s.cfg.Placement, s.cfg.Conversations.PerSecond > 0 || s.cfg.Guard != nil)
+	s.births = newBirths(&s.cfg)
 	s.wheel = newWheel(s.cfg.MailboxIdleMs)
 	s.backlog = make([]backlog, s.cfg.Placement.Loops)
 	s.leastRoom = math.MaxInt

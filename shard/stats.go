@@ -29,19 +29,20 @@ type Stats struct {
 	Closes           [128]uint64 // by code
 	Unexpected       uint64      // events a state had no use for
 	Panics           uint64
-	MessagesLost     uint64 // between loops, against the host's promise: 0 or a fault of ours
-	RateLimited      uint64 // SENDs and read receipts refused for a while because of Config.Messages; also in Refusals
-	Conversations    uint64 // first messages that were counted
-	NotConversing    uint64 // messages refused for a while because of Config.Conversations; also in Refusals
-	Throttled        uint64 // times that a session was not read on because of Config.Controls
-	SessionLimited   uint64 // logins refused because of Config.UserSessionsMax
-	Removed          uint64 // devices removed from their accounts
-	Forgotten        uint64 // accounts deleted
-	Reports          uint64 // of users of this loop
-	Vanished         uint64 // mailboxes of removed devices that have left memory and disk
-	Culled           uint64 // mailboxes dropped because their devices stayed away
-	CullBacklog      int64  // mailboxes that are due to be looked at for that
-	MailboxesIdle    int64  // mailboxes of absent devices with nothing waiting and nothing in flight
+	MessagesLost     uint64    // between loops, against the host's promise: 0 or a fault of ours
+	RateLimited      uint64    // SENDs and read receipts refused for a while because of Config.Messages; also in Refusals
+	Conversations    uint64    // first messages that were counted
+	NotConversing    uint64    // messages refused for a while because of Config.Conversations; also in Refusals
+	Throttled        uint64    // times that a session was not read on because of Config.Controls
+	SessionLimited   uint64    // logins refused because of Config.UserSessionsMax
+	Removed          uint64    // devices removed from their accounts
+	Forgotten        uint64    // accounts deleted
+	Reports          uint64    // of users of this loop
+	Guarded          [8]uint64 // SENDs that the guard has delayed or rejected, by rule: see RuleName
+	Vanished         uint64    // mailboxes of removed devices that have left memory and disk
+	Culled           uint64    // mailboxes dropped because their devices stayed away
+	CullBacklog      int64     // mailboxes that are due to be looked at for that
+	MailboxesIdle    int64     // mailboxes of absent devices with nothing waiting and nothing in flight
 	Mailboxes        int64
 	QueueEntries     int64
 	QueueBytes       int64

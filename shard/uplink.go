@@ -46,13 +46,22 @@ func (m *mailbox) uplink(now int64, ev *mailboxEvent, w *world, out *effects) {
 		m.refuse(code, msg.seq, refusalRetryMs+uint32(spread(m.user, refusalRetryMs)), w, out)
 		return
 	}
+	messages, conversations := m.messages, m.conversations
 	if retryMs := m.overRate(now, msg, w, out); retryMs > 0 {
 		m.refuse(codec.CodeRateLimited, msg.seq, retryMs, w, out)
 		return
 	}
+	v := m.guarded(now, msg, w, out)
+	if v.Code == codec.CodeRateLimited {
+		m.messages, m.conversations = messages, conversations // it comes again, and costs then
+		m.refuse(codec.CodeRateLimited, msg.seq, max(v.RetryMs, 1), w, out)
+		return
+	}
 	m.flags &^= flagRefused
 	m.inflight |= 1 << at
-	if msg.kind == msgRead {
+	if v.Code != codec.CodeNone {
+		m.settle(outcome{cseq: msg.seq, code: uint8(v.Code), peer: msg.peer, timeSec: msg.timeSec, group: isGroup(msg.peer)}, w, out)
+	} else if msg.kind == msgRead {
 		m.routeReceipt(ev, w, out)
 	} else {
 		m.routeSend(ev, w, out)

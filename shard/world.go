@@ -19,6 +19,7 @@ type world struct {
 	converses limit                 // of cfg.Conversations
 	presences limit                 // of cfg.PresenceRate
 	pairs     *conversations
+	births    births
 	wheel     wheel
 	draining  bool
 	drainMs   uint32 // retry-after of GOAWAY is spread over this

@@ -106,9 +106,10 @@ func (s *Shard) written(turn uint64) {
 
 // offer lets go of a ledger that is written, or has its entries leave memory when there is need.
 func (s *Shard) offer(i uint32, l *ledger) {
-	m := s.mailboxes.At(l.index)
+	index := l.index
+	m := s.mailboxes.At(index)
 	s.freeLedger(m)
-	s.offerGone(l.index, m)
+	s.offerGone(index, m)
 	if m.ledger != 0 && s.evictable(m, l) && l.flags&ledgerEvictable == 0 {
 		l.flags |= ledgerEvictable
 		s.evictables = append(s.evictables, i)

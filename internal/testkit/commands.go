@@ -21,13 +21,16 @@ import (
 //	replay C D                   a new connection C says what D said before its confirm
 //	hello C USER [K=V...]        HELLO without any state; dev, gen, incarnation, down, ticked, epoch, version
 //	resume C USER [K=V...]       HELLO with what that device knows
-//	send C TO CSEQ TEXT [K...]   SEND; CSEQ may be a range; dev=N,N..., nostore, urgent, group, bytes=N
+//	send C TO CSEQ TEXT [K...]   SEND; CSEQ may be a range; dev=N,N..., nostore, urgent, group, bytes=N, known=N (version of the devices)
 //	read C PEER FIRST LAST CSEQ  RECEIPT read of the peer's messages; dev, gen
 //	ack C [SEQ]                  ACK, of all that came or of 1.5 (epoch and counter)
 //	ping C | state C 0 | node C | typing C USER STATE | subscribe C USER... | unsubscribe C USER...
 //	group C OP REF [GROUP] [USER...] [K=V...]  a request; the first group that is seen is g1, the next g2; token, text, code, seq
 //	gsend C GROUP CSEQ TEXT [K...]  SEND to a group; epoch=N, nostore
 //	gread C GROUP GSEQ CSEQ      RECEIPT read of a group's messages
+//	policy USER VERSION [K=V...] the server tells what a user has decided; blocked=A,B, presence and lastseen=0..2, contacts=A,B, devices=VERSION:D,D
+//	remove USER DEVICE | forget USER  the server tells that a device is removed, an account deleted
+//	hold | go                    what follows happens in the same turn, until go
 //	raw C HEX                    any bytes
 //	pieces C N...                the next bytes arrive in such pieces
 //	fin C | drop C               the client's last byte; the connection breaks
@@ -45,6 +48,8 @@ func scriptCommands() map[string]func(s *script, args []string) []string {
 		"pieces": (*script).pieces, "fin": (*script).fin, "drop": (*script).drop, "advance": (*script).advance,
 		"drain": (*script).drain, "restart": (*script).restart, "panic": (*script).panic, "stats": (*script).stats,
 		"group": (*script).group, "gsend": (*script).gsend, "gread": (*script).gread,
+		"hold": (*script).hold, "go": (*script).goOn,
+		"policy": (*script).policy, "remove": (*script).remove, "forget": (*script).forget,
 	}
 }
 
@@ -263,6 +268,10 @@ func (s *script) send(args []string) []string {
 	v := codec.Send{To: s.named(plain[1])}
 	for _, flag := range plain[4:] {
 		v.Flags |= map[string]codec.Flags{"nostore": codec.FlagNoStore, "urgent": codec.FlagUrgent, "group": codec.FlagGroup}[flag]
+	}
+	if known := named["known"]; known != "" {
+		n := s.number(known)
+		v.Ext = v.Ext.Append(codec.ExtItem{Type: codec.ExtDevices, Value: []byte{byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}})
 	}
 	for _, dev := range strings.Split(orZero(named["dev"]), ",") {
 		v.Parts = v.Parts.Append(codec.Part{Device: uint8(s.number(dev)), Blob: []byte(text)})

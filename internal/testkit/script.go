@@ -54,6 +54,7 @@ type script struct {
 	place     string
 	only      string
 	skipped   bool
+	holding   bool
 	options   Options
 	w         *World
 	users     map[string]uint64
@@ -110,7 +111,7 @@ func (s *script) run(text string) string {
 		if s.skipped {
 			return ""
 		}
-		if s.w != nil {
+		if s.w != nil && !s.holding {
 			s.w.Run()
 			for _, said := range s.collect() {
 				fmt.Fprintf(&out, "  %s\n", said)

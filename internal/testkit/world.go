@@ -235,6 +235,11 @@ func addStats(sum *shard.Stats, s shard.Stats) {
 	sum.MessagesIn += s.MessagesIn
 	sum.MessagesOut += s.MessagesOut
 	sum.MessagesAcked += s.MessagesAcked
+	sum.GroupMessages += s.GroupMessages
+	sum.GroupDelivered += s.GroupDelivered
+	sum.GroupMissed += s.GroupMissed
+	sum.GroupChanges += s.GroupChanges
+	sum.Blocked += s.Blocked
 	sum.ReceiptsIn += s.ReceiptsIn
 	sum.ReceiptsOut += s.ReceiptsOut
 	sum.ReceiptsDropped += s.ReceiptsDropped
