@@ -136,7 +136,7 @@ func (x *xmlWriter) body(device, kind uint8, blob []byte) {
 // event shows a payload that is a node; false: it is none, and nothing was written.
 func (x *xmlWriter) event(blob []byte) bool {
 	var tape Tape
-	if len(blob) == 0 || tape.Parse(&Node{Body: blob}) != nil {
+	if tape.Parse(&Node{Body: blob}) != nil {
 		return false
 	}
 	x.attr("bytes", uint64(len(blob)))

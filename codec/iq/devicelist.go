@@ -75,14 +75,11 @@ func (l *DeviceList) readPart(node codec.Value) (ok bool) {
 		if !v.Name().Is("device") {
 			continue
 		}
-		if len(l.Known) > codec.DeviceMax {
-			return false
-		}
 		var known KnownDevice
 		if !known.read(v) {
 			return false
 		}
-		l.Known = append(l.Known, known)
+		l.Known = append(l.Known, known) // valid bounds them: they ascend to DeviceMax
 	}
 	return !a.bad && l.valid()
 }

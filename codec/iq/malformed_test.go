@@ -153,6 +153,7 @@ func TestARequestThatIsNotQuiteOneIsRefusedWithItsRef(t *testing.T) {
 			in(groupID, func(b *codec.Builder) { b.OpenList(); b.User(5); b.Uint(1<<64 - 1); b.Close() }), iq.ErrForm},
 		{"a difference that leads above the highest user", "group", "add",
 			in(groupID, func(b *codec.Builder) { b.OpenList(); b.User(5); b.Uint(codec.UserMax); b.Close() }), iq.ErrForm},
+		{"a user that is no list where none is needed", "group", "create", func(b *codec.Builder) { b.AttrUint("key", 1); b.User(5) }, iq.ErrForm},
 		{"no token", "group", "create", nil, iq.ErrForm},
 		{"token 0", "group", "create", func(b *codec.Builder) { b.AttrUint("key", 0) }, iq.ErrForm},
 		{"no subject", "group", "subject", in(groupID), iq.ErrForm},
@@ -192,6 +193,7 @@ func TestARequestThatIsNotQuiteOneIsRefusedWithItsRef(t *testing.T) {
 		{"devices that fall", "devices", "set", signed(version, 3, 0), iq.ErrForm},
 		{"a device twice", "devices", "set", signed(version, 0, 3, 3), iq.ErrForm},
 		{"device 254", "devices", "set", signed(version, 0, 254), iq.ErrForm},
+		{"device 259", "devices", "set", signed(version, 0, 259), iq.ErrForm},
 		{"a user among the devices", "devices", "set", func(b *codec.Builder) {
 			b.AttrUser("user", 1001)
 			version(b)

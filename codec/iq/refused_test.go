@@ -67,6 +67,8 @@ func TestAReplyThatIsNotQuiteOneIsRefused(t *testing.T) {
 		{"an error that closes", "error", 1, answer(func(b *codec.Builder) { b.AttrUint("code", 64) }), iq.ErrForm},
 		{"an error with a text above the limit", "error", 1,
 			answer(func(b *codec.Builder) { b.AttrUint("code", 18); b.Attr("text", strings.Repeat("t", 201)) }), iq.ErrForm},
+		{"an error with a text that is no UTF-8", "error", 1,
+			answer(func(b *codec.Builder) { b.AttrUint("code", 18); b.Attr("text", "\xff") }), iq.ErrForm},
 		{"a retry-after of 33 bits", "error", 1,
 			answer(func(b *codec.Builder) { b.AttrUint("code", 1); b.AttrUint("retry-after", 1<<32) }), iq.ErrForm},
 		{"a cursor that is a text", "result", 1, answer(func(b *codec.Builder) { b.Attr("next", "x") }), iq.ErrForm},
@@ -83,6 +85,20 @@ func TestAReplyThatIsNotQuiteOneIsRefused(t *testing.T) {
 		{"outcomes without codes", "result", 1, answer(lists("rejected", ids{4, 6})), iq.ErrForm},
 		{"a code too much", "result", 1, answer(lists("rejected", ids{4}, "code", numbers{16, 16})), iq.ErrForm},
 		{"an outcome that closes", "result", 1, answer(lists("rejected", ids{4}, "code", numbers{64})), iq.ErrForm},
+		{"marks for nobody beside a good group", "result", 1, answer(func(b *codec.Builder) {
+			b.Open("group")
+			b.AttrUser("id", groupID)
+			b.Close()
+			lists("delivered", numbers{4})(b)
+		}), iq.ErrForm},
+		{"a member who is 0 above the one before", "result", 1, group(func(b *codec.Builder) {
+			b.Open("members")
+			b.OpenList()
+			b.User(4)
+			b.Uint(0)
+			b.Close()
+			b.Close()
+		}), iq.ErrForm},
 		{"257 outcomes", "result", 1, answer(lists("rejected", many(257), "code", make(numbers, 257))), iq.ErrForm},
 		{"marks for nobody", "result", 1, answer(lists("delivered", numbers{4}, "read", numbers{4})), iq.ErrForm},
 		{"a mark too few", "result", 1, answer(lists("members", ids{4}, "delivered", numbers{4})), iq.ErrForm},
@@ -145,6 +161,7 @@ func TestAnEventThatIsNotQuiteOneIsRefused(t *testing.T) {
 		{"about a group", "group", "add", list(groupID), iq.ErrForm},
 		{"about too many", "group", "add", list(many(iq.PageMax + 1)...), iq.ErrForm},
 		{"with an epoch of 33 bits", "group", "add", func(b *codec.Builder) { b.AttrUint("epoch", 1<<32) }, iq.ErrForm},
+		{"with a subject that is no UTF-8", "group", "subject", func(b *codec.Builder) { b.Attr("subject", "\xff") }, iq.ErrForm},
 		{"with a subject above the limit", "group", "subject", func(b *codec.Builder) { b.Attr("subject", strings.Repeat("s", 257)) }, iq.ErrForm},
 	} {
 		var tape codec.Tape
@@ -162,8 +179,8 @@ func TestAnEventThatIsNotQuiteOneIsRefused(t *testing.T) {
 func TestNothingIsSaidThatTheOtherSideWouldRefuse(t *testing.T) {
 	add := iq.Request{Ref: 1, Op: iq.OpGroupAdd, Group: groupID, Users: []uint64{4}}
 	with := func(change func(r *iq.Request)) *iq.Request { r := add; change(&r); return &r }
-	signed := requests()[32].Devices
-	signed.Version = 0
+	signed := iq.DeviceList{User: 1001, List: []uint8{0}, Signature: signature()}
+	reserved := iq.DeviceList{User: 1001, Version: 1, List: []uint8{0, codec.DeviceMax + 1}, Signature: signature()}
 	for name, r := range map[string]*iq.Request{
 		"no operation":           with(func(r *iq.Request) { r.Op = iq.OpNone }),
 		"an unknown operation":   with(func(r *iq.Request) { r.Op = iq.OpReport + 1 }),
@@ -179,6 +196,9 @@ func TestNothingIsSaidThatTheOtherSideWouldRefuse(t *testing.T) {
 		"a rule above all":       with(func(r *iq.Request) { r.Op, r.Privacy.LastSeen = iq.OpPrivacySet, iq.RuleNobody+1 }),
 		"an unsigned list":       with(func(r *iq.Request) { r.Op, r.Devices = iq.OpDevicesSet, signed }),
 		"device 254":             with(func(r *iq.Request) { r.Op, r.Device = iq.OpDeviceRemove, 254 }),
+		"a group's profile":      with(func(r *iq.Request) { r.Op, r.User = iq.OpProfileGet, groupID }),
+		"a report in a user":     with(func(r *iq.Request) { r.Op, r.User, r.Group = iq.OpReport, 5, 5 }),
+		"device 254 in a list":   with(func(r *iq.Request) { r.Op, r.Devices = iq.OpDevicesSet, reserved }),
 		"a long reason":          with(func(r *iq.Request) { r.Op, r.User, r.Text = iq.OpReport, 5, strings.Repeat("r", 513) }),
 	} {
 		if out, err := iq.AppendRequest([]byte("before"), r); err != iq.ErrForm || !bytes.Equal(out, []byte("before")) {

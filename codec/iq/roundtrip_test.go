@@ -162,6 +162,7 @@ func answers() []iq.Answer {
 		{Op: iq.OpGroupReceipts, Members: members(iq.PageMax, true), More: 7},
 		{Op: iq.OpGroupList, Groups: groups, More: groupID},
 		{Op: iq.OpContactsGet, Users: page},
+		{Op: iq.OpContactsGet, Users: []uint64{5, 5, 4, 6}},
 		{Op: iq.OpBlocksGet},
 		{Op: iq.OpProfileGet, Profile: iq.Profile{User: 1002, Name: "Ada", About: "x", Picture: []byte{1}, ChangedSec: 1 << 40}},
 		{Op: iq.OpPrivacyGet},
@@ -195,6 +196,20 @@ func TestEachAnswerComesBackAsItWas(t *testing.T) {
 		if !reflect.DeepEqual(a, got) {
 			t.Errorf("%s: got %+v, want %+v", a.Op, got, a)
 		}
+	}
+}
+
+// Rules that are all the default are said all the same; what is registered is nothing that a client says.
+func TestWhatIsSaidThoughItIsZeroAndWhatIsNotThoughItIsThere(t *testing.T) {
+	out, err := iq.AppendAnswer(nil, &iq.Answer{Ref: 1, Op: iq.OpPrivacyGet})
+	if err != nil || !strings.Contains(printed(t, out, codec.ToClient), `<privacy presence="everyone"`) {
+		t.Errorf("%v: %s", err, printed(t, out, codec.ToClient))
+	}
+	if out, err = iq.AppendRequest(nil, &iq.Request{Ref: 1, Op: iq.OpDevicesSet, Devices: devices()}); err != nil {
+		t.Fatal(err)
+	}
+	if shown := printed(t, out, codec.ToServer); strings.Contains(shown, "<device ") {
+		t.Error(shown)
 	}
 }
 
