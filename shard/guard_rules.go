@@ -63,7 +63,6 @@ type Rules struct {
 	hash      Placement
 	senders   guardTable[senderCell]
 	reported  guardTable[reporters]
-	counts    [fanoutBits + 1]uint32
 	decisions decisionRing
 }
 
@@ -86,7 +85,7 @@ func NewRules(cfg RulesConfig) *Rules {
 		cfg.Young = HourlyLimits{}
 	}
 	cfg.Young = cfg.Young.or(cfg.Grown)
-	r := &Rules{cfg: cfg, hash: Placement{Seed: cfg.Seed, Loops: 1}, counts: fanoutCounts()}
+	r := &Rules{cfg: cfg, hash: Placement{Seed: cfg.Seed, Loops: 1}}
 	if cfg.Young != (HourlyLimits{}) {
 		r.senders = newGuardTable[senderCell](cfg.Seed, guardSendersMax)
 	}
@@ -168,13 +167,12 @@ func (r *Rules) overHour(now int64, a *Attempt, d *Decision) bool {
 	c.firsts.roll(sec, hourSec)
 	c.fan.roll(sec, hourSec)
 	to := r.hash.pair(a.User, a.Peer)
-	receivers := r.counts[c.fan.set]
 	switch {
 	case d.over(ruleMessages, c.messages.sum(sec, hourSec), limits.Messages):
 		d.RetryMs = 1_000 * c.messages.wait(sec, hourSec, d.Limit)
 	case a.First && d.over(ruleConversations, c.firsts.sum(sec, hourSec), limits.Conversations):
 		d.RetryMs = 1_000 * c.firsts.wait(sec, hourSec, d.Limit)
-	case !c.fan.has(to) && d.over(ruleReceivers, receivers, limits.Receivers):
+	case !c.fan.has(to) && d.over(ruleReceivers, c.fan.count, limits.Receivers):
 		d.RetryMs = 1_000 * (hourSec - (sec - c.fan.start))
 	default:
 		c.messages.count++

@@ -1,9 +1,6 @@
 package shard
 
-import (
-	"math"
-	"math/bits"
-)
+import "math/bits"
 
 // window counts what happened within the last span, about: what happened in the span that began at start, and the part of the one before it
 // that has not passed yet, as if it had come evenly. The zero window is empty. When the clock steps back, it begins anew.
@@ -39,19 +36,19 @@ func (w *window) wait(sec, span, limit uint32) uint32 {
 
 // until is how far a span must have passed for at most room of what came in the one before it to count.
 func (w *window) until(room, before, span uint32) uint32 {
-	return span - uint32(min(uint64(room)*uint64(span)/uint64(max(before, 1)), uint64(span)))
+	return span - uint32(min((uint64(room+1)*uint64(span)-1)/uint64(max(before, 1)), uint64(span)))
 }
 
-// fanout counts distinct receivers in a span: one bit for each hash, and how many there were follows from how many bits are set (linear
-// counting; Whang, Vander-Zanden and Taylor, 1990), to about three percent. Two receivers that share a bit count once: it errs for the sender.
+// fanout counts distinct receivers in a span, with a Bloom filter: with as many as GuardReceiversMax in it two of a hundred new ones are taken
+// for known. It errs for the sender.
 type fanout struct {
 	start uint32 // unix seconds
-	set   uint32
+	count uint32
 	words [fanoutBits / 64]uint64
 }
 
-// fanoutBits are 128 bytes for each sender.
-const fanoutBits = 1_024
+// fanoutBits are 512 bytes for each sender, fanoutHashes of them are set for each receiver.
+const fanoutBits, fanoutHashes = 4_096, 4
 
 func (f *fanout) roll(sec, span uint32) {
 	if sec < f.start || sec-f.start >= span {
@@ -59,22 +56,27 @@ func (f *fanout) roll(sec, span uint32) {
 	}
 }
 
-func (f *fanout) has(hash uint64) bool { return f.words[hash%fanoutBits/64]&(1<<(hash%64)) != 0 }
-
-func (f *fanout) add(hash uint64) {
-	if !f.has(hash) {
-		f.words[hash%fanoutBits/64] |= 1 << (hash % 64)
-		f.set++
+// has says whether a receiver, as a hash, is among them. Each of its bits is another sixteen of the hash.
+func (f *fanout) has(hash uint64) bool {
+	for range fanoutHashes {
+		if f.words[hash%fanoutBits/64]&(1<<(hash%64)) == 0 {
+			return false
+		}
+		hash >>= 16
 	}
+	return true
 }
 
-// fanoutCounts are how many receivers have set so many bits.
-func fanoutCounts() (counts [fanoutBits + 1]uint32) {
-	for set := range counts {
-		free := max(float64(fanoutBits-set), 0.5)
-		counts[set] = uint32(math.Round(fanoutBits * math.Log(fanoutBits/free)))
+// add counts a receiver that is not among them.
+func (f *fanout) add(hash uint64) {
+	if f.has(hash) {
+		return
 	}
-	return counts
+	f.count++
+	for range fanoutHashes {
+		f.words[hash%fanoutBits/64] |= 1 << (hash % 64)
+		hash >>= 16
+	}
 }
 
 // reporters are who has reported a user lately, as fingerprints with the time of their newest report.

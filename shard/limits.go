@@ -180,16 +180,16 @@ const (
 // The guard, for each loop. Its tables have a fixed size and no page of them is real before it is used; over it the user of four that was quiet
 // for longest is given up: its counts begin anew (Rules.Lost).
 const (
-	// guardSendersMax users are counted for the hourly limits, 180 bytes each.
-	guardSendersMax = 32_768
+	// guardSendersMax users are counted for the hourly limits, 556 bytes each.
+	guardSendersMax = 16_384
 	// guardReportedMax users who were reported are remembered, 532 bytes each.
 	guardReportedMax = 2_048
 	// guardBirthsMax devices that are new are remembered as such, 16 bytes each. One that is given up counts as known for long.
 	guardBirthsMax = 65_536
 	// GuardReportersMax others who have reported one user are told apart. Over it the oldest report is forgotten.
 	GuardReportersMax = 64
-	// GuardReceiversMax is the most distinct receivers that can be a limit: above it a sender's sketch of 1,024 bits can't tell.
-	GuardReceiversMax = 2_000
+	// GuardReceiversMax is the most distinct receivers that can be a limit: above it a sender's filter of 4,096 bits can't tell them apart.
+	GuardReceiversMax = 512
 	// guardDecisionsMax of the newest messages that were not let through are remembered for the operator, 56 bytes each.
 	guardDecisionsMax = 1_024
 )
