@@ -123,7 +123,7 @@ func (o *Office) stir() {
 	o.moved = make(chan struct{})
 }
 
-// until waits for a condition, which is called with the mutex held. False: the office ends.
+// until waits for a condition, which is called with the mutex held and may take something out. False: the office ends.
 func (o *Office) until(cond func() bool) bool {
 	for {
 		o.mu.Lock()
@@ -173,6 +173,7 @@ func (o *Office) ask() {
 				return false
 			}
 			a, o.asks = o.asks[0], o.asks[1:]
+			o.stir()
 			return true
 		})
 		if !ok {
