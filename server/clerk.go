@@ -1,6 +1,7 @@
 package server
 
 import (
+	"cmp"
 	"errors"
 	"log/slog"
 	"math/rand/v2"
@@ -23,6 +24,7 @@ type clerkConfig struct {
 	home      func(user uint64) int            // the loop of a user's mailboxes
 	now       func() int64                     // unix milliseconds, from any goroutine
 	log       *slog.Logger
+	patience  time.Duration // with a loop that is overrun; 0: clerkPostPatience
 }
 
 // clerk answers what clients ask about users: profiles, contacts, blocks, privacy, devices, the account. It does so away from the loops, for its
@@ -279,7 +281,7 @@ func (d *clerkDesk) send(loop int, msg []byte) bool {
 	}
 	tick := time.NewTicker(clerkPostEvery)
 	defer tick.Stop()
-	patience := time.NewTimer(clerkPostPatience)
+	patience := time.NewTimer(cmp.Or(d.patience, clerkPostPatience))
 	defer patience.Stop()
 	for errors.Is(err, netpoll.ErrInboxFull) {
 		select {

@@ -81,41 +81,49 @@ func appendList(dst []byte, list []uint64) []byte {
 	return dst
 }
 
-// takePost gives the shard what the clerk has posted. false: it is nothing of the clerk's, or damaged, which is a fault of ours.
-func (h *loopHandler) takePost(msg []byte) bool {
+// postTaker is a shard as far as the clerk knows it.
+type postTaker interface {
+	Answer(now int64, conn shard.Conn, frame []byte)
+	SetPolicy(now int64, user uint64, p *shard.Policy, then shard.Reply)
+	RemoveDevice(now int64, user uint64, device uint8, gen uint16, then shard.Reply)
+	Forget(now int64, user uint64, then shard.Reply)
+	Forgotten(now int64, user uint64, gens []shard.DeviceGen)
+	Report(now int64, user, by uint64)
+}
+
+// takePost gives a shard what the clerk has posted. false: it is nothing of the clerk's, or damaged, which is a fault of ours; nothing has happened.
+func takePost(s postTaker, now int64, msg []byte) bool {
 	r := postReader{b: msg[1:]}
-	now, user := h.host.loop.Now(), uint64(0)
-	if msg[0] != askAnswer {
-		user = r.u64()
-	}
 	switch msg[0] {
 	case askAnswer:
-		conn := shard.Conn(r.u64())
-		frame := r.b
-		if r.b = nil; r.sound() {
-			h.shard.Answer(now, conn, frame)
+		conn, frame := shard.Conn(r.u64()), r.rest()
+		if r.sound() {
+			s.Answer(now, conn, frame)
 		}
 	case askPolicy:
-		then, p := r.reply(), r.policy()
+		user, then, p := r.u64(), r.reply(), r.policy()
 		if r.sound() {
-			h.shard.SetPolicy(now, user, &p, then)
+			s.SetPolicy(now, user, &p, then)
 		}
 	case askRemove:
-		device, gen := r.u8(), r.u16()
-		if then := r.reply(); r.sound() {
-			h.shard.RemoveDevice(now, user, device, gen, then)
+		user, device, gen, then := r.u64(), r.u8(), r.u16(), r.reply()
+		if r.sound() {
+			s.RemoveDevice(now, user, device, gen, then)
 		}
 	case askForget:
-		if then := r.reply(); r.sound() {
-			h.shard.Forget(now, user, then)
+		user, then := r.u64(), r.reply()
+		if r.sound() {
+			s.Forget(now, user, then)
 		}
 	case askForgotten:
-		if gens := r.gens(); r.sound() {
-			h.shard.Forgotten(now, user, gens)
+		user, gens := r.u64(), r.gens()
+		if r.sound() {
+			s.Forgotten(now, user, gens)
 		}
 	case askReport:
-		if by := r.u64(); r.sound() {
-			h.shard.Report(now, user, by)
+		user, by := r.u64(), r.u64()
+		if r.sound() {
+			s.Report(now, user, by)
 		}
 	default:
 		return false
@@ -142,6 +150,9 @@ func (r *postReader) take(n int) []byte {
 	r.b = r.b[n:]
 	return b
 }
+
+// rest is all that is left.
+func (r *postReader) rest() []byte { return r.take(len(r.b)) }
 
 func (r *postReader) u8() uint8   { return r.take(1)[0] }
 func (r *postReader) u16() uint16 { return binary.BigEndian.Uint16(r.take(2)) }

@@ -131,7 +131,7 @@ func (h *loopHandler) OnMessage(from int, msg []byte) {
 	case len(msg) == loginAnswerBytes && msg[0] == askLogin && h.gate != nil:
 		h.gate.answered(parseLoginAnswer(msg))
 	case len(msg) > 1 && msg[0] >= askAnswer:
-		h.takePost(msg)
+		takePost(h.shard, h.host.loop.Now(), msg)
 	case len(msg) == 5 && msg[0] == askDrain:
 		h.shard.Drain(h.host.loop.Now(), shard.DrainPlan{PeriodMs: int64(binary.BigEndian.Uint32(msg[1:]))})
 	}
