@@ -51,6 +51,9 @@ type Config struct {
 	StoreBytes     Bytes `toml:"store-bytes"`     // of the process
 	Subscriptions  int   `toml:"subscriptions"`   // of one session
 
+	PresenceRate   Rate     `toml:"presence-rate"`   // PRESENCE and TYPING frames of each loop
+	PresenceWindow Duration `toml:"presence-window"` // how often the watchers of a user are told of it, at most
+
 	AddressConnections int      `toml:"address-connections"` // open at once from one address (IPv4 /32, IPv6 /64); -1: no limit
 	AddressAccepts     Rate     `toml:"address-accepts"`     // new connections of one address
 	AddressHandshakes  Rate     `toml:"address-handshakes"`  // handshakes of one address
@@ -129,6 +132,8 @@ func (c Config) withDefaults() Config {
 	orInt(&c.Users, UsersDefault)
 	orBytes(&c.StoreBytes, StoreBytesDefault)
 	orInt(&c.Subscriptions, SubscriptionsDefault)
+	orRate(&c.PresenceRate, PresenceRateDefault)
+	orDuration(&c.PresenceWindow, PresenceWindowDefault)
 	c = c.withAdmissionDefaults().withDurableDefaults()
 	orString(&c.LogLevel, "info")
 	orString(&c.LogFormat, "text")
@@ -164,6 +169,10 @@ func (c Config) ValidateGiven() error {
 		func() error { return checkInt("users", c.Users, 1, 1<<31-1) },
 		func() error { return checkInt("store-bytes", int(c.StoreBytes), 1<<10, 1<<50) },
 		func() error { return checkInt("subscriptions", c.Subscriptions, 1, 1<<16) },
+		func() error { return checkRate("presence-rate", c.PresenceRate) },
+		func() error {
+			return checkDuration("presence-window", c.PresenceWindow, PresenceWindowMin, PresenceWindowMax)
+		},
 		c.checkAdmission,
 		c.checkDurable,
 		func() error { return checkWord("log-level", c.LogLevel, "debug", "info", "warn", "error") },

@@ -26,6 +26,11 @@ const (
 	StoreBytesDefault = 1 << 30
 	// SubscriptionsDefault bounds the presence subscriptions of one session. Full: the SUBSCRIBE is refused.
 	SubscriptionsDefault = 256
+	// PresenceWindowDefault is how long the watchers of a user are told nothing new of it after they were told something; then the newest.
+	PresenceWindowDefault = 2 * time.Second
+	// PresenceWindowMin is a turn of a loop and a bit; over PresenceWindowMax nobody would take presence for what it says.
+	PresenceWindowMin = 10 * time.Millisecond
+	PresenceWindowMax = time.Hour
 	// GCPercentDefault lets the heap grow by half between two collections. Almost all memory here has no pointers, so a
 	// collection is cheap, while each percent is memory that could hold connections.
 	GCPercentDefault = 50

@@ -43,4 +43,5 @@ var (
 	MessagesDefault          = Rate{PerSecond: 100, Burst: 1000}
 	ControlsDefault          = Rate{PerSecond: 200, Burst: 2000}
 	ConversationsDefault     = Rate{PerSecond: 1, Burst: 256}
+	PresenceRateDefault      = Rate{PerSecond: 20_000, Burst: 20_000} // of each loop: a tenth of what it can write
 )

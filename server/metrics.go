@@ -64,7 +64,7 @@ func shardMetrics() []loopMetric {
 		{name: "receipts_in_total", help: "Receipts from clients.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.ReceiptsIn) }},
 		{name: "receipts_out_total", help: "Receipts written to clients.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.ReceiptsOut) }},
 		{name: "receipts_dropped_total", help: "Receipts dropped: for nobody, or over the mailbox's cap.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.ReceiptsDropped) }},
-		{name: "ephemeral_dropped_total", help: "Typing, presence and unstored messages dropped: nobody there, or no room.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.EphemeralDropped) }},
+		{name: "ephemeral_dropped_total", help: "Typing and unstored messages dropped: nobody there, or no room; and watchers that found no room to be remembered.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.EphemeralDropped) }},
 		{name: "loop_messages_lost_total", help: "Messages between loops that were lost: 0, or a fault of the server.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.MessagesLost) }},
 		{name: "refusals_total", help: "Messages refused for the time being.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.Refusals) }},
 		{name: "malformed_frames_total", help: "Frames that were not of the protocol.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.MalformedFrames) }},
@@ -96,7 +96,7 @@ type collector struct {
 func newCollector(s *Server) *collector {
 	c := &collector{
 		server:      s,
-		loop:        slices.Concat(netMetrics(), shardMetrics(), limitedMetrics(), gateMetrics(), residenceMetrics()),
+		loop:        slices.Concat(netMetrics(), shardMetrics(), presenceMetrics(), limitedMetrics(), gateMetrics(), residenceMetrics()),
 		rejections:  prometheus.NewDesc("trunkline_rejections_total", "Messages rejected for good, by code.", []string{"code"}, nil),
 		closes:      prometheus.NewDesc("trunkline_session_closes_total", "Sessions closed by the server, by code.", []string{"code"}, nil),
 		admission:   newAdmissionMetrics(),

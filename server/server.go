@@ -146,6 +146,8 @@ func (s *Server) shardConfig() shard.Config {
 		UsersMax:          (c.Users + c.Loops - 1) / c.Loops,
 		StoreBytesMax:     (int64(c.StoreBytes) + int64(c.Loops) - 1) / int64(c.Loops),
 		SubscriptionsMax:  c.Subscriptions,
+		PresenceRate:      c.PresenceRate.forShard(),
+		PresenceWindowMs:  time.Duration(c.PresenceWindow).Milliseconds(),
 		UserSessionsMax:   c.UserSessions,
 		GroupMembersMax:   c.GroupMembers,
 		MailboxIdleMs:     time.Duration(c.SessionExpiry).Milliseconds(),

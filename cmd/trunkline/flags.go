@@ -45,6 +45,8 @@ func serveFlags(cfg *server.Config, opts *serveOptions) *flag.FlagSet {
 	fs.IntVar(&cfg.Users, "users", cfg.Users, "most users known to the server")
 	fs.TextVar(&cfg.StoreBytes, "store-bytes", cfg.StoreBytes, "most bytes waiting for all devices")
 	fs.IntVar(&cfg.Subscriptions, "subscriptions", cfg.Subscriptions, "most presence subscriptions of one session")
+	fs.TextVar(&cfg.PresenceRate, "presence-rate", cfg.PresenceRate, "presence and typing frames of each loop: a second/at once, or none")
+	fs.TextVar(&cfg.PresenceWindow, "presence-window", cfg.PresenceWindow, "how often watchers are told of one user, at most")
 	admissionFlags(fs, cfg)
 	fs.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug, info, warn or error")
 	fs.StringVar(&cfg.LogFormat, "log-format", cfg.LogFormat, "text or json")
