@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/ed25519"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -203,5 +204,54 @@ func TestReportsAreShownToOperators(t *testing.T) {
 	code, body := r.get(t, "/reports")
 	if first, last := strings.Index(body, "reason 2"), strings.Index(body, "reason 0"); code != 200 || first < 0 || last < first {
 		t.Errorf("%d, reports:\n%s", code, body)
+	}
+}
+
+func TestAnOperatorRemovesADevice(t *testing.T) {
+	noLeaks(t)
+	r := startNoise(t, nil)
+	login := r.family(t)
+	primary, companion := login(1001, 0), login(1001, 1)
+	remove := func(query, header string) int {
+		t.Helper()
+		req, err := http.NewRequest("POST", "http://"+r.AdminAddr().String()+"/device/remove?"+query, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if header != "" {
+			req.Header.Set(header, "1")
+		}
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		return resp.StatusCode
+	}
+	defer http.DefaultClient.CloseIdleConnections()
+	for _, row := range []struct {
+		query, header string
+		want          int
+	}{
+		{"user=1001&device=1", "", 403},
+		{"user=1001&device=254", AdminHeader, 400},
+		{"user=1001", AdminHeader, 400},
+		{"user=0&device=1", AdminHeader, 400},
+		{"user=1000000000000000000&device=1", AdminHeader, 400},
+		{"user=1001&device=2", AdminHeader, 404},
+		{"user=1002&device=0", AdminHeader, 404},
+		{"user=1001&device=1", AdminHeader, 204},
+		{"user=1001&device=0", AdminHeader, 204},
+	} {
+		if got := remove(row.query, row.header); got != row.want {
+			t.Errorf("%s: %d, want %d", row.query, got, row.want)
+		}
+	}
+	for _, w := range []*wire{companion, primary} {
+		w.expectError(codec.CodeDeviceRemoved)
+		w.expectClosed()
+	}
+	if st := r.Status().Requests; st.Removed != 2 {
+		t.Errorf("counted %+v", st)
 	}
 }
