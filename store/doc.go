@@ -1,7 +1,7 @@
 // Package store keeps what must outlive a step: mailbox entries and their payloads; and what must outlive the process: accounts.
 //
-// It owns the offline cache: for each loop one B-tree of fixed, pointer-free keys (user, device, seq), a slab of entry
-// bodies, and counted payload blobs in an arena. It refuses to know what an entry means: machines in package shard
+// It owns the offline cache: for each loop a slab of entries, which are lists by mailbox, a table that finds them, a B-tree of
+// pointer-free keys (user, device, seq) for what lies deep in them, and counted payload blobs in an arena. It refuses to know what an entry means: machines in package shard
 // decide what is appended, delivered and dropped. Mailboxes are not durable yet: see docs/architecture.md, "Durability".
 //
 // It owns the accounts: users, devices with their keys and generations, used registration tokens, revocations of tickets; and what
@@ -10,7 +10,7 @@
 //
 // Main types: Mailboxes (one loop's), Entry, Key; Accounts, Device. A Mailboxes belongs to one goroutine. Accounts may be used from
 // any goroutine but a loop's, since they wait for the disk.
-// A waiting entry costs 72 to 93 bytes and its payload: 40 for the body, 32 to 39 for the key in the tree, 2 for the
+// A waiting entry costs 65 to 95 bytes and its payload: 64 for the entry, up to 20 for its mailbox in the table, 2 for the
 // payload's length, 4 for its count, and the rounding to a size class. TestBytesOfAWaitingEntry holds the sum.
 // An account costs no memory while nobody asks for it; on the disk a user with one device takes about 200 bytes.
 //

@@ -13,7 +13,7 @@ type Key struct {
 type EntryKind uint8
 
 // Entry is one waiting stanza without its payload. It has no pointers. Field meanings beside the key belong to the shard.
-// It is the form in which entries are given and shown; what is kept is a treeKey and an entryBody.
+// It is the form in which entries are given and shown; what is kept is an entryBody.
 type Entry struct {
 	Key
 	Kind       EntryKind
@@ -28,7 +28,7 @@ type Entry struct {
 	Last       uint64
 }
 
-// treeKey is an entry's place in the tree: 20 bytes, because nodes may be half empty and then every byte counts twice.
+// treeKey is the place of an entry in the tree: 20 bytes.
 //
 //	who   user (60 bits), upper half of device (4 bits)     high word first
 //	seq   seq (64 bits)                                     high word first
@@ -50,13 +50,9 @@ func newKey(user uint64, device uint8, seq uint64) treeKey {
 	}
 }
 
-func keyOf(k Key) treeKey { return newKey(k.User, k.Device, k.Seq) }
-
-func (k treeKey) who() uint64   { return uint64(k.whoHigh)<<32 | uint64(k.whoLow) }
-func (k treeKey) seq() uint64   { return uint64(k.seqHigh)<<32 | uint64(k.seqLow) }
-func (k treeKey) user() uint64  { return k.who() >> 4 }
-func (k treeKey) device() uint8 { return uint8(k.whoLow<<4) | uint8(k.slotWord>>slotBits) }
-func (k treeKey) slot() uint32  { return k.slotWord & (1<<slotBits - 1) }
+func (k treeKey) who() uint64  { return uint64(k.whoHigh)<<32 | uint64(k.whoLow) }
+func (k treeKey) seq() uint64  { return uint64(k.seqHigh)<<32 | uint64(k.seqLow) }
+func (k treeKey) slot() uint32 { return k.slotWord & (1<<slotBits - 1) }
 
 // sameDevice says whether both are of one device.
 func (k treeKey) sameDevice(o treeKey) bool {
@@ -74,14 +70,21 @@ func less(a, b treeKey) bool {
 	return a.seq() < b.seq()
 }
 
-// entryBody is the rest of an entry: 40 bytes in a slab.
+// entryBody is an entry as it is held: 64 bytes in a slab, which is one line of a processor's cache.
+//
+// The entries of a mailbox are a list in the order of seqs. prev of the first is the last.
 type entryBody struct {
+	user       uint64
+	seq        uint64
 	peer       uint64
 	first      uint64
 	last       uint64
 	timeSec    uint32
 	blob       slab.Handle // 0: no payload
+	next       uint32      // slot; 0: it is the last
+	prev       uint32      // slot
 	gen        uint16
+	device     uint8
 	kind       EntryKind
 	flags      uint8
 	code       uint8
@@ -96,10 +99,22 @@ func (b *entryBody) set(e *Entry) {
 	b.peerDevice, b.payloadTag = e.PeerDevice, e.PayloadTag
 }
 
-// show fills e from both halves.
-func (b *entryBody) show(k treeKey, e *Entry) {
-	e.Key = Key{User: k.user(), Seq: k.seq(), Device: k.device()}
+// show fills e.
+func (b *entryBody) show(e *Entry) {
+	e.Key = Key{User: b.user, Seq: b.seq, Device: b.device}
 	e.Peer, e.First, e.Last, e.TimeSec = b.peer, b.first, b.last, b.timeSec
 	e.Gen, e.Kind, e.Flags, e.Code = b.gen, b.kind, b.flags, b.code
 	e.PeerDevice, e.PayloadTag = b.peerDevice, b.payloadTag
+}
+
+// is says whether it is the entry with that key.
+func (b *entryBody) is(k *Key) bool {
+	return b.seq == k.Seq && b.user == k.User && b.device == k.Device
+}
+
+// key is its place in the tree.
+func (b *entryBody) key(slot uint32) treeKey {
+	k := newKey(b.user, b.device, b.seq)
+	k.slotWord |= slot
+	return k
 }

@@ -18,13 +18,22 @@ const (
 	// ArenaBytesDefault bounds the payload memory of one Mailboxes made by NewMailboxes. It only guards against a shard
 	// that has no limit of its own: StoreBytesMax of the shard stops intake well before. Over it Append returns ErrFull.
 	ArenaBytesDefault = 64 << 30
-	// treeDegree is half the most keys of a node. Measured from 8 to 128: see docs/adr/0005-mailbox-memory.md.
+	// tableParts is into how many hash tables the mailboxes are divided: with ten million, one that grows moves 40,000, in 0.2 ms.
+	tablePartBits = 8
+	tableParts    = 1 << tablePartBits
+	// tableBucketsMin is how many buckets of 8 bytes the first mailbox takes, and tableBucketsKept how many a part does not give back: mailboxes
+	// that come and go by the thousand, as a group's message does, allocate nothing.
+	tableBucketsMin  = 8
+	tableBucketsKept = 64
+	// tableDeviceStep sets the devices of a user apart: any odd number with bits everywhere.
+	tableDeviceStep = 0x9e3779b97f4a7c15
+	// seekEvery is of how many entries one is in the tree, by its seq; seekSteps is how far a mailbox is looked through from both ends before that.
+	seekEvery = 64
+	seekSteps = 32
+	// treeDegree is half the most keys of a node: see docs/adr/0005-mailbox-memory.md.
 	treeDegree = 64
-	// treeBytesPerEntry is what Stats reckons for a key in the tree: nodes are half full when a
-	// mailbox only grows, which is when the number matters.
+	// treeBytesPerEntry is what Stats reckons for a key in the tree: nodes are half full when a mailbox only grows.
 	treeBytesPerEntry = 39
-	// dropBatch is how many keys Drop looks up before it takes them out of the tree, so that no iterator sees a change.
-	dropBatch = 64
 )
 
 // Limits of accounts.

@@ -11,20 +11,22 @@ import (
 
 // Mailboxes is the offline cache of one loop. It belongs to one goroutine.
 //
-// The tree holds a treeKey for each entry, the slab its body, the arena its payload. Append, Scan, Replace, Last and
-// Drop allocate nothing but nodes, and those only when one splits or two are joined.
+// The slab holds the entries, those of a mailbox as a list; the table finds the first of a mailbox, the arena holds payloads. Long mailboxes
+// are looked up in a tree, which has one entry in seekEvery: see seek. Append, Scan, Replace, Last and Drop allocate nothing but
+// buckets of the table when it grows and, for long mailboxes, nodes of the tree.
 type Mailboxes struct {
-	tree     *btree.BTreeG[treeKey]
-	hint     btree.PathHint
+	table    *mailboxTable
 	bodies   *slab.Slab[entryBody]
 	payloads *slab.Arena
 	bytes    int64 // of payloads, as sent; a shared one counts for each entry
 
-	at       btree.IterG[treeKey] // of Append, Last and Drop
-	scan     btree.IterG[treeKey]
+	tree *btree.BTreeG[treeKey]
+	hint btree.PathHint
+	at   btree.IterG[treeKey]
+
+	shared   uint32 // the entry whose payload was shared last; 0: none, or it is gone
 	scanning bool
 	shown    Entry // what callbacks look at
-	batch    [dropBatch]treeKey
 }
 
 // Stats are sizes of one Mailboxes.
@@ -32,7 +34,7 @@ type Stats struct {
 	Entries      int
 	PayloadBytes int64 // as sent; a payload shared by several entries counts for each
 	ArenaBytes   int64 // as held: blocks, their rounding, and room
-	EntryBytes   int64 // bodies as held, and an estimate for their keys in the tree
+	EntryBytes   int64 // entries and table as held, and an estimate for the tree
 }
 
 // endKey lies above every entry. It stays in the tree, so the last entry's drop does not free the root.
@@ -44,6 +46,7 @@ func NewMailboxes() *Mailboxes { return NewMailboxesWithin(ArenaBytesDefault) }
 // NewMailboxesWithin makes an empty Mailboxes whose payloads take at most arenaBytesMax of memory.
 func NewMailboxesWithin(arenaBytesMax int64) *Mailboxes {
 	m := &Mailboxes{
+		table:    newMailboxTable(),
 		tree:     btree.NewBTreeGOptions(less, btree.Options{Degree: treeDegree, NoLocks: true}),
 		bodies:   slab.NewSlab[entryBody](EntriesMax),
 		payloads: slab.NewArena(arenaBytesMax),
@@ -58,65 +61,66 @@ func (m *Mailboxes) Append(e *Entry, payload []byte) error {
 	if len(payload) > PayloadBytesMax {
 		return ErrTooLarge
 	}
-	if err := m.mayAppend(e.Key); err != nil {
+	spot, err := m.mayAppend(&e.Key)
+	if err != nil {
 		return err
 	}
-	return m.take(e, payload)
+	blob, err := m.keep(payload)
+	if err != nil {
+		return err
+	}
+	return m.insert(e, &spot, 0, blob)
 }
 
 // Restore adds an entry that comes back from disk, and a copy of its payload. It may lie anywhere among the device's; one that is
 // there already stays as it is. Errors: ErrFull, ErrTooLarge, ErrUser. After an error nothing has changed.
 func (m *Mailboxes) Restore(e *Entry, payload []byte) error {
-	switch _, held := m.find(e.Key); {
-	case held:
-		return nil
-	case len(payload) > PayloadBytesMax:
-		return ErrTooLarge
-	case e.User > UserMax:
+	if e.User > UserMax {
 		return ErrUser
 	}
-	return m.take(e, payload)
-}
-
-// take copies the payload and adds the entry.
-func (m *Mailboxes) take(e *Entry, payload []byte) error {
-	var blob slab.Handle
-	if len(payload) > 0 {
-		h, b := m.payloads.Alloc(lengthBytes + len(payload))
-		if h == 0 {
-			return ErrFull
+	spot := m.find(e.User, e.Device)
+	next := uint32(0)
+	if spot.first != 0 {
+		if next = m.seek(spot.first, e.Seq); next != 0 && m.bodies.At(next).seq == e.Seq {
+			return nil
 		}
-		binary.NativeEndian.PutUint16(b, uint16(len(payload)))
-		copy(b[lengthBytes:], payload)
-		blob = h
 	}
-	return m.insert(e, blob)
+	if len(payload) > PayloadBytesMax {
+		return ErrTooLarge
+	}
+	blob, err := m.keep(payload)
+	if err != nil {
+		return err
+	}
+	return m.insert(e, &spot, next, blob)
 }
 
 // AppendShared adds an entry that holds the same payload as the entry `of`, kept once and until the last of them is
 // dropped. Errors: those of Append, and ErrNoEntry when there is no entry `of`.
 func (m *Mailboxes) AppendShared(e *Entry, of Key) error {
-	first, ok := m.find(of)
-	if !ok {
-		return ErrNoEntry
+	if m.shared == 0 || !m.bodies.At(m.shared).is(&of) {
+		if m.shared = m.lookUp(&of); m.shared == 0 {
+			return ErrNoEntry
+		}
 	}
-	if err := m.mayAppend(e.Key); err != nil {
+	spot, err := m.mayAppend(&e.Key)
+	if err != nil {
 		return err
 	}
-	blob := m.bodies.At(first.slot()).blob
+	blob := m.bodies.At(m.shared).blob
 	if blob != 0 {
 		m.payloads.Retain(blob)
 	}
-	return m.insert(e, blob)
+	return m.insert(e, &spot, 0, blob)
 }
 
 // Replace changes the fields of an existing entry beside its key and payload (a receipt range that grows). ErrNoEntry.
 func (m *Mailboxes) Replace(e *Entry) error {
-	k, ok := m.find(e.Key)
-	if !ok {
+	slot := m.lookUp(&e.Key)
+	if slot == 0 {
 		return ErrNoEntry
 	}
-	m.bodies.At(k.slot()).set(e)
+	m.bodies.At(slot).set(e)
 	return nil
 }
 
@@ -126,26 +130,27 @@ func (m *Mailboxes) Scan(user uint64, device uint8, after uint64, f func(e *Entr
 	if after == math.MaxUint64 || user > UserMax {
 		return
 	}
-	from := newKey(user, device, after+1)
-	it, e := &m.scan, &m.shown
+	slot := m.find(user, device).first
+	if slot != 0 {
+		slot = m.seek(slot, after+1)
+	}
+	if slot == 0 {
+		return
+	}
+	e := &m.shown
 	if m.scanning { // inside another scan's f
-		inner := m.tree.Iter()
-		it, e = &inner, new(Entry)
+		e = new(Entry)
 	} else {
-		it.Init(m.tree, false)
 		m.scanning = true
 		defer func() { m.scanning = false }()
 	}
-	for ok := it.SeekHint(from, &m.hint); ok; ok = it.Next() {
-		k := it.Item()
-		if !k.sameDevice(from) {
-			return
-		}
-		body := m.bodies.At(k.slot())
-		body.show(k, e)
+	for slot != 0 {
+		body := m.bodies.At(slot)
+		body.show(e)
 		if !f(e, m.payload(body)) {
 			return
 		}
+		slot = body.next
 	}
 }
 
@@ -155,16 +160,20 @@ func (m *Mailboxes) Drop(user uint64, device uint8, upTo uint64, f func(e *Entry
 	if user > UserMax {
 		return 0
 	}
-	for {
-		n := m.oldest(user, device, upTo)
-		for _, k := range m.batch[:n] {
-			m.remove(k, f)
+	for spot := m.find(user, device); spot.first != 0; dropped++ {
+		body := m.bodies.At(spot.first)
+		if body.seq > upTo {
+			break
 		}
-		dropped += n
-		if n < len(m.batch) {
-			return dropped
+		size := len(m.payload(body))
+		if f != nil {
+			body.show(&m.shown)
+			f(&m.shown, size)
 		}
+		m.bytes -= int64(size)
+		m.removeFirst(&spot, body)
 	}
+	return dropped
 }
 
 // Last is the device's newest entry.
@@ -172,53 +181,52 @@ func (m *Mailboxes) Last(user uint64, device uint8) (e Entry, ok bool) {
 	if user > UserMax {
 		return Entry{}, false
 	}
-	top := newKey(user, device, math.MaxUint64)
-	m.at.Init(m.tree, false)
-	found := m.at.SeekHint(top, &m.hint) // endKey at the latest
-	if found && !m.at.Item().sameDevice(top) {
-		found = m.at.Prev()
-	}
-	if !found || !m.at.Item().sameDevice(top) {
+	spot := m.find(user, device)
+	if spot.first == 0 {
 		return Entry{}, false
 	}
-	k := m.at.Item()
-	m.bodies.At(k.slot()).show(k, &e)
+	m.bodies.At(m.bodies.At(spot.first).prev).show(&e)
 	return e, true
 }
 
 // Stats are the sizes now.
 func (m *Mailboxes) Stats() Stats {
-	n := m.bodies.Len()
 	return Stats{
-		Entries:      n,
+		Entries:      m.bodies.Len(),
 		PayloadBytes: m.bytes,
 		ArenaBytes:   m.payloads.Held(),
-		EntryBytes:   m.bodies.Bytes() + int64(n)*treeBytesPerEntry,
+		EntryBytes:   m.bodies.Bytes() + m.table.bytes() + int64(m.tree.Len())*treeBytesPerEntry,
 	}
-}
-
-// find looks up the tree's form of a key.
-func (m *Mailboxes) find(k Key) (treeKey, bool) {
-	if k.User > UserMax {
-		return treeKey{}, false
-	}
-	return m.tree.GetHint(keyOf(k), &m.hint)
 }
 
 // mayAppend says whether k is above every entry of its device.
-func (m *Mailboxes) mayAppend(k Key) error {
+func (m *Mailboxes) mayAppend(k *Key) (mailboxSpot, error) {
 	if k.User > UserMax {
-		return ErrUser
+		return mailboxSpot{}, ErrUser
 	}
-	m.at.Init(m.tree, false)
-	if m.at.SeekHint(keyOf(k), &m.hint) && m.at.Item().sameDevice(keyOf(k)) {
-		return ErrOrder
+	spot := m.find(k.User, k.Device)
+	if spot.first != 0 && m.bodies.At(m.bodies.At(spot.first).prev).seq >= k.Seq {
+		return spot, ErrOrder
 	}
-	return nil
+	return spot, nil
 }
 
-// insert adds an entry whose payload is already held by it. On an error the payload is let go.
-func (m *Mailboxes) insert(e *Entry, blob slab.Handle) error {
+// keep copies a payload; 0: there is none.
+func (m *Mailboxes) keep(payload []byte) (slab.Handle, error) {
+	if len(payload) == 0 {
+		return 0, nil
+	}
+	h, b := m.payloads.Alloc(lengthBytes + len(payload))
+	if h == 0 {
+		return 0, ErrFull
+	}
+	binary.NativeEndian.PutUint16(b, uint16(len(payload)))
+	copy(b[lengthBytes:], payload)
+	return h, nil
+}
+
+// insert adds an entry whose payload is already held by it, before another one of its mailbox (0: behind all). On an error the payload is let go.
+func (m *Mailboxes) insert(e *Entry, spot *mailboxSpot, next uint32, blob slab.Handle) error {
 	slot, body := m.bodies.Alloc()
 	if body == nil {
 		if blob != 0 {
@@ -226,44 +234,14 @@ func (m *Mailboxes) insert(e *Entry, blob slab.Handle) error {
 		}
 		return ErrFull
 	}
+	body.user, body.device, body.seq, body.blob = e.User, e.Device, e.Seq, blob
 	body.set(e)
-	body.blob = blob
-	k := keyOf(e.Key)
-	k.slotWord |= slot
-	m.tree.SetHint(k, &m.hint)
+	m.link(spot, slot, body, next)
+	if e.Seq%seekEvery == 0 {
+		m.tree.SetHint(body.key(slot), &m.hint)
+	}
 	m.bytes += int64(len(m.payload(body)))
 	return nil
-}
-
-// oldest fills the batch with the device's first entries up to upTo.
-func (m *Mailboxes) oldest(user uint64, device uint8, upTo uint64) (n int) {
-	from := newKey(user, device, 0)
-	m.at.Init(m.tree, false)
-	for ok := m.at.SeekHint(from, &m.hint); ok && n < len(m.batch); ok = m.at.Next() {
-		k := m.at.Item()
-		if !k.sameDevice(from) || k.seq() > upTo {
-			break
-		}
-		m.batch[n] = k
-		n++
-	}
-	return n
-}
-
-// remove takes one entry out and lets its payload go.
-func (m *Mailboxes) remove(k treeKey, f func(e *Entry, payloadBytes int)) {
-	body := m.bodies.At(k.slot())
-	size := len(m.payload(body))
-	if f != nil {
-		body.show(k, &m.shown)
-		f(&m.shown, size)
-	}
-	m.tree.DeleteHint(k, &m.hint)
-	if body.blob != 0 {
-		m.payloads.Free(body.blob)
-	}
-	m.bodies.Free(k.slot())
-	m.bytes -= int64(size)
 }
 
 // payload is an entry's payload in its block; nil when it has none.

@@ -2,6 +2,7 @@ package store
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
@@ -225,6 +226,35 @@ func (x *pair) compare() {
 	}
 }
 
+// mailboxes is how many the table knows.
+func (m *Mailboxes) mailboxes() (n int) {
+	for i := range m.table.parts {
+		n += int(m.table.parts[i].used)
+	}
+	return n
+}
+
+// restore gives back an entry anywhere, or one that is there.
+func (x *pair) restore() {
+	b := randomBox(x.r)
+	l := x.p.boxes[b]
+	seq := 1 + x.r.Uint64N(x.p.last(b)&(1<<20)+3)
+	if x.r.IntN(4) == 0 {
+		seq |= 1 << 40
+	}
+	e, payload := randomEntry(x.r, b, seq), randomPayload(x.r)
+	if err := x.m.Restore(&e, payload); err != nil {
+		x.Fatalf("restore of %+v: %v", e.Key, err)
+	}
+	i, held := slices.BinarySearchFunc(l, seq, func(k kept, seq uint64) int { return cmp.Compare(k.e.Seq, seq) })
+	if held {
+		return
+	}
+	x.p.boxes[b] = slices.Insert(l, i, kept{e, slices.Clone(payload)})
+	x.p.bytes += int64(len(payload))
+	x.p.count++
+}
+
 func TestMailboxesAgainstAMap(t *testing.T) {
 	x := &pair{T: t, r: seedOf(t), m: NewMailboxes(), p: plain{boxes: map[box][]kept{}}}
 	for op := range 60_000 {
@@ -236,8 +266,10 @@ func TestMailboxesAgainstAMap(t *testing.T) {
 			x.share()
 		case n < 13:
 			x.replace()
-		case n < 15:
+		case n < 14:
 			x.scan()
+		case n < 15 && busy:
+			x.restore()
 		case n < 16 || !busy:
 			x.drop()
 		default:
@@ -249,8 +281,8 @@ func TestMailboxesAgainstAMap(t *testing.T) {
 		x.m.Drop(b.user, b.device, math.MaxUint64, nil)
 	}
 	x.compare()
-	if s := x.m.Stats(); s.Entries != 0 || s.PayloadBytes != 0 || x.m.payloads.InUse() != 0 || x.m.tree.Len() != 1 {
-		t.Fatalf("after the last drop: %+v, %d bytes in blocks, %d keys", s, x.m.payloads.InUse(), x.m.tree.Len())
+	if s := x.m.Stats(); s.Entries != 0 || s.PayloadBytes != 0 || x.m.payloads.InUse() != 0 || x.m.tree.Len() != 1 || x.m.mailboxes() != 0 {
+		t.Fatalf("after the last drop: %+v, %d bytes in blocks, %d keys, %d mailboxes", s, x.m.payloads.InUse(), x.m.tree.Len(), x.m.mailboxes())
 	}
 }
 

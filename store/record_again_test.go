@@ -231,3 +231,28 @@ func BenchmarkNoteShared(b *testing.B) {
 		})
 	}
 }
+
+// TestAStartTellsNobodyOfWhatAGroupHasSent: the group does, and what lies in a mailbox of the server's own was taken by nobody.
+func TestAStartTellsNobodyOfWhatAGroupHasSent(t *testing.T) {
+	alice, bob := boxKey{1, 2}, boxKey{7, 5}
+	r := NewReplica(nil)
+	must(t, r.Apply(&Record{Kind: RecordHead, Head: Head{User: 1, Device: 2, Gen: 3}}))
+	group := message(bob, alice, 1, 4)
+	group.Entry.Flags = FlagGroup
+	own := message(boxKey{groupPlace, DevicePending}, alice, 1, 5)
+	direct := message(bob, alice, 2, 6)
+	for _, rec := range []*Record{group, own, direct, dropped(boxKey{groupPlace, DevicePending}, 1)} {
+		must(t, r.Apply(rec))
+	}
+	must(t, r.Apply(&Record{Kind: RecordAppend, Entry: Entry{ // the group's second tick, which says nothing of other messages
+		Key: Key{User: 1, Device: 2, Seq: 1}, Kind: KindDelivered, Flags: FlagGroup, Peer: 7, PeerDevice: 5, Gen: 3, First: 1, Last: 9,
+	}}))
+	must(t, r.Apply(dropped(bob, 2)))
+	n, err := r.TellAgain(2, 100)
+	must(t, err)
+	same(t, "told", n, 1)
+	added := r.boxes[alice].added
+	if e := added[len(added)-1].entry; e.Peer != 7 || e.First != 6 || e.Last != 6 || e.Flags != 0 {
+		t.Errorf("%+v", e)
+	}
+}
