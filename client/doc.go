@@ -6,7 +6,12 @@
 // encryption beyond the bytes it carries, and it drops nothing: when its application does not read events, it stops
 // reading its socket; when the outbox is full, Send says so.
 //
-// Main types: Client, Event (Message, Tick, ...), State (where keys, outbox, inbox and marks live: a file, memory, or the
+// Groups, profiles, contacts, blocks, privacy and lists of devices are asked for by methods that wait for the server's answer; a refusal is a
+// *ServerError. What a message is addressed by, the epoch of a group or the signed devices of a user, the SDK learns by itself: a message that named
+// an old one is sent again under its old id for the application, which never hears of it. It pins the key of each user's primary device at first use
+// and believes no list of devices that this key has not signed.
+//
+// Main types: Client, Event (Message, GroupEvent, Tick, ...), State (where keys, outbox, inbox and marks live: a file, memory, or the
 // application's own). Methods of Client are safe for any goroutine. Two goroutines run for each client, the reader,
 // which also reconnects, and the writer; both end with Close.
 //
@@ -19,8 +24,8 @@
 // flight carries HELLO and up to 16 KiB of the outbox: the answer is the login, one round trip after TCP. What a client can be made to
 // believe before that proof is a retry-after, within bounds, and that a ticket is no good.
 //
-// An idle client costs two goroutines, a 4 KiB read buffer (two on the encrypted transport), the event channel, and 40 bytes for
-// each remembered message and stream.
+// An idle client costs two goroutines, a 4 KiB read buffer (two on the encrypted transport), the event channel, 40 bytes for
+// each remembered message and stream, and up to 512 KiB of its newest messages, until their receivers have them.
 //
 // Source: docs/protocol.md.
 package client

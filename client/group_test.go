@@ -297,7 +297,7 @@ func TestTypingEndsByItself(t *testing.T) {
 		start := time.Now()
 		typing(testPeer, TypingComposing)
 		want[Typing](t, c)
-		time.Sleep(TypingLasts - time.Second)
+		p.quiet(TypingLasts - time.Second)
 		typing(testPeer, TypingRecording) // still at it
 		want[Typing](t, c)
 		if ev := want[Typing](t, c); ev.State != TypingPaused || ev.User != testPeer || ev.Device != 1 || time.Since(start) != 2*TypingLasts-time.Second {
@@ -307,12 +307,12 @@ func TestTypingEndsByItself(t *testing.T) {
 		want[Typing](t, c)
 		typing(testPeer, TypingPaused)
 		want[Typing](t, c)
-		time.Sleep(2 * TypingLasts)
+		p.quiet(2 * TypingLasts)
 		noEvent(t, c) // it was told already
 		typing(testPeer, TypingComposing)
 		want[Typing](t, c)
 		p.deliver(1, testPeer, 1, "fills the channel")
-		time.Sleep(TypingLasts + time.Second/2)
+		p.quiet(TypingLasts + time.Second/2)
 		want[Message](t, c)
 		if ev := want[Typing](t, c); ev.State != TypingPaused {
 			t.Errorf("%+v", ev)

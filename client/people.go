@@ -39,8 +39,8 @@ type Complaint struct {
 	GroupSeq uint64 // of the message in that group, 0: of none
 }
 
-// Profile asks for a user's profile; user 0 is the own one. A user who never set one, or who shows it to others only, is *ServerError with
-// CodeNotFound. Errors: ErrReceiver, those of every request.
+// Profile asks for a user's profile; user 0 is the own one. Of a user who never set one, or who shows it to others only, it is
+// empty. Errors: ErrReceiver, those of every request.
 func (c *Client) Profile(ctx context.Context, user uint64) (Profile, error) {
 	if user > codec.UserMax {
 		return Profile{}, fmt.Errorf("%w: %d", ErrReceiver, user)

@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -210,7 +211,9 @@ func (a *asking) users(min int) ([]uint64, error) {
 		if err := u.Set(w); err != nil {
 			return nil, fmt.Errorf("%q: %w", w, err)
 		}
-		list = append(list, uint64(u))
+		if !slices.Contains(list, uint64(u)) {
+			list = append(list, uint64(u))
+		}
 	}
 	if len(list) < min {
 		return nil, errors.New("name a user behind the flags")

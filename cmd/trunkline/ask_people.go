@@ -7,7 +7,6 @@ import (
 	"fmt"
 
 	"trunkline/client"
-	"trunkline/codec"
 )
 
 // profileVerbs is `trunkline profile`.
@@ -130,11 +129,9 @@ func profileGet(ctx context.Context, a *asking) error {
 
 func profileSet(ctx context.Context, a *asking) error {
 	p, err := a.c.Profile(ctx, 0)
-	var refused *client.ServerError
-	if err != nil && !(errors.As(err, &refused) && refused.Code == codec.CodeNotFound) {
+	if err != nil {
 		return err
 	}
-	p.User = uint64(a.user)
 	if a.profile.name != nil {
 		p.Name = *a.profile.name
 	}

@@ -34,7 +34,7 @@ type deviceOptions struct {
 // add declares the flags of every command that logs in.
 func (o *deviceOptions) add(fs *flag.FlagSet) {
 	o.addState(fs)
-	fs.Var(&o.device, "device", "`number` of this device, 0 to 255; one device is one process at a time")
+	fs.Var(&o.device, "device", "`number` of this device, 0 to 253; one device is one process at a time")
 	fs.Var(&o.serverKey, "server-key", "the `key` that the server must have, as serve prints it; needed once, the state remembers it")
 	fs.BoolVar(&o.trustFirst, "trust-first", false, "take the key that the server shows the first time")
 	fs.BoolVar(&o.plain, "plain", false, "no encryption, for a server with --transport=plain")
@@ -58,6 +58,9 @@ func (o *deviceOptions) check() error {
 	}
 	if n, err := strconv.ParseUint(port, 10, 16); err == nil && n == 0 || errors.Is(err, strconv.ErrRange) {
 		return fmt.Errorf("--server %q: a port is a number from 1 to 65535", o.server)
+	}
+	if o.device > codec.DeviceMax {
+		return fmt.Errorf("--device %d: a device is a number from 0 to %d", o.device, codec.DeviceMax)
 	}
 	if o.plain && (o.serverKey.given || o.trustFirst) {
 		return errors.New("--plain proves nothing: it does not go with --server-key and --trust-first")

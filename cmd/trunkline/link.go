@@ -77,7 +77,7 @@ func (o *linkOptions) flags(half string) *flag.FlagSet {
 	fs.SetOutput(io.Discard)
 	o.addState(fs)
 	if half != "approve" {
-		fs.Var(&o.device, "device", "`number` of the new device, 1 to 255")
+		fs.Var(&o.device, "device", "`number` of the new device, 1 to 253")
 	}
 	if half != "request" {
 		fs.StringVar(&o.request, "request", "", "the `request` that the new device printed; - reads it from standard input")

@@ -234,7 +234,7 @@ func TestWrongUseOfTalkingIsOneLine(t *testing.T) {
 		{"an empty text from a pipe", []string{"send", "--user", "1", "--to", "2", "-"}, exitFailed, "there is no text"},
 		{"a user that is no number", []string{"send", "--user", "bob", "--to", "2", "x"}, exitUsage, `--user: "bob": a user is a number`},
 		{"a user of 19 digits", []string{"recv", "--user", "1000000000000000000"}, exitUsage, "up to 18 digits"},
-		{"a device that is none", []string{"recv", "--user", "1", "--device", "256"}, exitUsage, "from 0 to 255"},
+		{"a device that is none", []string{"recv", "--user", "1", "--device", "254"}, exitUsage, "from 0 to 253"},
 		{"a tick that is none", []string{"send", "--user", "1", "--to", "2", "--wait", "blue", "x"}, exitUsage, "server, delivered or read"},
 		{"a flag behind the text", []string{"send", "--user", "1", "--to", "2", "x", "--wait", "read"}, exitUsage, "--wait stands behind the text"},
 		{"a timeout below zero", []string{"recv", "--user", "1", "--timeout", "-1s"}, exitUsage, "negative"},
