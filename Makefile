@@ -7,11 +7,12 @@ BENCHTIME  ?= 1s
 COUNT      ?= 1
 KILLS      ?= 1000
 BIN         = bin/trunkline
+CHAT        = bin/trunkline-chat
 
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build run test crash soak check fmt vet staticcheck house race fuzz bench bench-figures bench-storm bench-durable bench-mix-stalled bench-peers cover freebsd clean
+.PHONY: help build chat run test crash soak check fmt vet staticcheck house race fuzz bench bench-figures bench-storm bench-durable bench-mix-stalled bench-peers cover freebsd clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,11 +20,15 @@ help: ## list the targets
 build: ## build bin/trunkline
 	$(GO) build -trimpath -o $(BIN) ./cmd/trunkline
 
+chat: ## build bin/trunkline-chat, the full-screen client (module client/chat)
+	cd client/chat && $(GO) build -trimpath -o ../../$(CHAT) .
+
 run: build ## build and start a server with embedded defaults (Ctrl-C drains it)
 	@exec $(BIN) serve
 
 test: ## run all tests
 	$(GO) test -count=1 ./...
+	cd client/chat && $(GO) test -count=1 ./...
 
 crash: ## kill servers on failing disks while clients talk, a minute of it (SEED=n repeats a run)
 	$(GO) test -count=1 -v -run 'Killed|ADiskThat|AnOfflineStoreThat|AJournalThatHangs|ACleanStop|TheJudge|AReport' ./server
@@ -44,6 +49,7 @@ vet:
 	@for os in $(SYSTEMS); do echo "go vet ($$os)"; GOOS=$$os $(GO) vet ./... || exit 1; done
 	@echo "go vet (tag invariants)"; $(GO) vet -tags invariants ./...
 	@cd bench/peers && echo "go vet (bench/peers)" && $(GO) vet ./...
+	@cd client/chat && for os in $(SYSTEMS); do echo "go vet (client/chat, $$os)"; GOOS=$$os $(GO) vet ./... || exit 1; done
 
 staticcheck: out/bin/staticcheck-$(STATICCHECK)
 	@for os in $(SYSTEMS); do echo "staticcheck ($$os)"; GOOS=$$os $< ./... || exit 1; done
@@ -58,6 +64,7 @@ house: ## import table, package docs, file and function lengths
 
 race: ## run all tests under the race detector, the random ones shorter (needs cgo)
 	CGO_ENABLED=1 $(GO) test -race -short -tags pebblegozstd -count=1 ./...
+	cd client/chat && CGO_ENABLED=1 $(GO) test -race -short -count=1 ./...
 
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@for pkg in $$($(GO) list ./...); do \
