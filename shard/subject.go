@@ -63,7 +63,10 @@ func (s *Shard) presenceChanged(user uint64) {
 }
 
 // policyChanged has them told what they may see now. Who may no longer see what it was told hears that the user is away.
-func (s *Shard) policyChanged(_ int64, user uint64) { s.presenceChanged(user) }
+func (s *Shard) policyChanged(now int64, user uint64) {
+	s.presenceChanged(user)
+	s.host.WakeAt(now) // it may come from outside of a turn
+}
 
 // refresh has a round come, when the window of the last one has passed.
 func (s *Shard) refresh(i uint32, c *subject) {

@@ -127,10 +127,12 @@ func (s *script) world(args []string) []string {
 		"open":          func(c *shard.Config, n int64) { c.Open = n != 0 },
 		"sessions":      func(c *shard.Config, n int64) { c.UserSessionsMax = int(n) },
 		"members":       func(c *shard.Config, n int64) { c.GroupMembersMax = int(n) },
+		"window":        func(c *shard.Config, n int64) { c.PresenceWindowMs = n },
 		"idle":          func(c *shard.Config, n int64) { c.MailboxIdleMs = n },
 	}
 	rates := map[string]func(c *shard.Config, r shard.Rate){
 		"messages":      func(c *shard.Config, r shard.Rate) { c.Messages = r },
+		"presence":      func(c *shard.Config, r shard.Rate) { c.PresenceRate = r },
 		"controls":      func(c *shard.Config, r shard.Rate) { c.Controls = r },
 		"conversations": func(c *shard.Config, r shard.Rate) { c.Conversations = r },
 	}
@@ -437,6 +439,12 @@ func (s *script) stats([]string) (said []string) {
 	add("receiptsIn", st.ReceiptsIn)
 	add("receiptsDropped", st.ReceiptsDropped)
 	add("ephemeralDropped", st.EphemeralDropped)
+	add("presenceMerged", st.PresenceMerged)
+	add("presenceDelayed", st.PresenceDelayed)
+	add("presenceHeld", st.PresenceHeld)
+	add("typingHidden", st.TypingHidden)
+	add("typingRepeated", st.TypingRepeated)
+	add("typingOverRate", st.TypingOverRate)
 	add("refusals", st.Refusals)
 	add("earlyTaken", st.EarlyTaken)
 	add("earlyHeld", st.EarlyHeld)
