@@ -122,6 +122,30 @@ func TestAListThatThePrimaryHasNotSignedIsNotUsed(t *testing.T) {
 	})
 }
 
+func TestAListThatNobodyCanCheckHasItsKeyAskedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.vault = newVault(t)
+		c, p, _ := f.connect(welcome(0))
+		theirs, liar := newPrimary(t, testPeer), newPrimary(t, testPeer)
+		p.notice(iq.Notice{Devices: liar.list(3, 0, 66)})
+		r := p.request(iq.OpDevicesGet)
+		if list, version := c.known.list(testPeer); r.User != testPeer || version != 3 || !slices.Equal(list, []uint8{0, 66}) {
+			t.Errorf("asked for %d, list %d: %v", r.User, version, list)
+		}
+		p.answer(&r, iq.Answer{Devices: theirs.known(theirs.list(2, 0, 1))})
+		p.notice(iq.Notice{Devices: liar.list(4, 0, 66)})
+		if ev := want[DevicesRefused](t, c); !errors.Is(ev.Err, ErrDeviceList) {
+			t.Errorf("%+v", ev)
+		}
+		if list, version := c.known.list(testPeer); version != 2 || !slices.Equal(list, []uint8{0, 1}) {
+			t.Errorf("list %d: %v", version, list)
+		}
+		p.quiet(time.Second)
+		closeClient(t, c)
+	})
+}
+
 func TestThePrimarySignsAndRemovesAndCopiesGoToWhomItSigned(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"trunkline/codec"
+	"trunkline/codec/iq"
 )
 
 // FuzzServer feeds a logged-in client whatever a broken server may send: it must end the link or go on, within its bounds.
@@ -21,6 +22,18 @@ func FuzzServer(f *testing.F) {
 	refusal := must(codec.AppendError(nil, &codec.Error{Code: codec.CodeServerFull, Ref: 1, RetryAfterMs: 1 << 31}))
 	away := must(codec.AppendGoAway(nil, &codec.GoAway{Code: codec.CodeDraining}))
 	f.Add(bytes.Join([][]byte{tick, deliver, receipt, refusal, away, codec.AppendPing(nil), {2, 0xFF, 0}}, nil))
+	notice := must(iq.AppendNotice(nil, &iq.Notice{
+		Devices: iq.DeviceList{User: testPeer, Version: 2, List: []uint8{0, 1}, Signature: make([]byte, 64)},
+	}))
+	stale := must(codec.AppendReceipt(nil, &codec.Receipt{Seq: 3, Kind: codec.ReceiptRejected, Code: uint8(codec.CodeDevicesStale), Gen: testGen, Peer: testPeer, First: 1, Last: 3}))
+	event := must(iq.AppendEvent(nil, &iq.Event{Op: iq.OpGroupAdd, Epoch: 4, Users: []uint64{5}}))
+	change := must(codec.AppendDeliver(nil, &codec.Deliver{
+		Seq: 4, From: 5, ID: 1, Kind: codec.PayloadGroupEvent, Flags: codec.FlagGroup, Group: testGroup, GroupSeq: 7, Blob: event,
+	}))
+	answer := must(iq.AppendAnswer(nil, &iq.Answer{Ref: refMin, Op: iq.OpContactsGet, Users: []uint64{7}}))
+	own := must(codec.AppendDeliver(nil, &codec.Deliver{Seq: 5, From: testUser, ID: 2, Kind: PayloadCopy, Blob: appendCopy(nil, &copied{to: 9, id: 3})}))
+	typing := must(codec.AppendTyping(nil, &codec.Typing{Peer: 5, State: 1}))
+	f.Add(bytes.Join([][]byte{notice, stale, change, answer, own, typing}, nil))
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		c := offlineClient(t, NewMemoryState())
 		c.generation = testGen
@@ -33,6 +46,11 @@ func FuzzServer(f *testing.F) {
 				t.Fatal(err)
 			}
 		}
+		c.mu.Lock()
+		if _, err := c.pose(&iq.Request{Op: iq.OpContactsGet}); err != nil {
+			t.Fatal(err)
+		}
+		c.mu.Unlock()
 		l := &link{conn: deadConn{bytes.NewReader(wire)}, in: &frameReader{conn: deadConn{bytes.NewReader(wire)}}}
 		c.mu.Lock()
 		c.link = l
@@ -47,7 +65,7 @@ func FuzzServer(f *testing.F) {
 		w.fill(l, c.cfg.now())
 		c.mu.Unlock()
 		close(c.events)
-		if len(c.down.pending) > PendingMax || c.up.ticked > 3 || cap(l.in.buf) > codec.FrameBytesMax {
+		if len(c.down.pending) > PendingMax || c.up.ticked > 3*(1+RepeatsMax) || cap(l.in.buf) > codec.FrameBytesMax {
 			t.Errorf("pending %d, ticked %d, buffer %d", len(c.down.pending), c.up.ticked, cap(l.in.buf))
 		}
 	})

@@ -27,6 +27,7 @@ type question struct {
 	frame  []byte
 	asked  bool // on the connection that there is
 	tries  int  // connections that it was written on
+	learn  bool // nobody waits: the client itself wants to know somebody's devices
 	done   chan struct{}
 	answer iq.Answer // valid when done is closed
 	err    error
@@ -164,32 +165,55 @@ func (c *Client) handleNode(l *link, f codec.Frame) error {
 	switch {
 	case err != nil:
 		c.log.Info("node passed over", "ref", head.Ref, "err", err)
-		c.answer(head.Ref, nil, fmt.Errorf("%w: %w", ErrProtocol, err))
+		c.answer(l, head.Ref, nil, fmt.Errorf("%w: %w", ErrProtocol, err))
 	case notice:
 		c.handleNotice(l, &n)
 	case a.Code != codec.CodeNone:
-		c.answer(a.Ref, &a, &ServerError{Code: a.Code, Ref: uint64(a.Ref), RetryAfter: min(millis(a.RetryAfterMs), RetryAfterMax), Text: a.Text})
+		c.answer(l, a.Ref, &a, &ServerError{Code: a.Code, Ref: uint64(a.Ref), RetryAfter: min(millis(a.RetryAfterMs), RetryAfterMax), Text: a.Text})
 	default:
-		c.answer(a.Ref, &a, nil)
+		c.answer(l, a.Ref, &a, nil)
 	}
 	return nil
 }
 
 // answer ends the question of that ref, if it still waits.
-func (c *Client) answer(ref uint32, a *iq.Answer, err error) {
+func (c *Client) answer(l *link, ref uint32, a *iq.Answer, err error) {
 	c.mu.Lock()
-	defer c.mu.Unlock()
 	q := c.questions.open[ref]
 	if q == nil || !q.asked {
+		c.mu.Unlock()
 		return
 	}
-	if a != nil {
-		q.answer = *a
-		if a.Group.Group != 0 && err == nil {
+	var refused error
+	if a != nil && err == nil {
+		if a.Group.Group != 0 {
 			c.learnEpoch(a.Group.Group, a.Group.Epoch)
 		}
+		if q.learn && a.Devices.User != 0 {
+			_, refused = c.learnDevices(&a.Devices, pinFirst)
+		}
+		q.answer = *a
 	}
 	c.questions.end(q, err)
+	c.mu.Unlock()
+	if refused != nil {
+		c.emit(l, DevicesRefused{User: a.Devices.User, Err: refused})
+	}
+}
+
+// learnKey asks for the key of a user's primary device, when a list came that nobody here can check. Nobody waits for it. The mutex is held.
+func (c *Client) learnKey(user uint64) {
+	if row := c.known.devices[user]; c.cfg.transport == transportPlain || row == nil || row.Key != [32]byte{} {
+		return
+	}
+	for _, q := range c.questions.open {
+		if q.learn {
+			return // one at a time: the next list asks again
+		}
+	}
+	if q, err := c.pose(&iq.Request{Op: iq.OpDevicesGet, User: user}); err == nil {
+		q.learn = true
+	}
 }
 
 // refusedRequest ends the question that a soft ERROR names. False: it names none.
@@ -216,6 +240,7 @@ func (c *Client) handleNotice(l *link, n *iq.Notice) {
 	}
 	if n.Devices.User != 0 {
 		_, refused = c.learnDevices(&n.Devices, pinFirst)
+		c.learnKey(n.Devices.User)
 	}
 	c.mu.Unlock()
 	if refused != nil {

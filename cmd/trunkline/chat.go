@@ -246,6 +246,12 @@ func (t *chat) show(m client.Message) {
 	if !utf8.Valid(m.Payload) {
 		text = fmt.Sprintf("(%s that are no text)", plural(len(m.Payload), "byte"))
 	}
+	switch { // what is not of this conversation says where it belongs
+	case m.Group != 0:
+		text = "(" + client.GroupName(m.Group) + ") " + text
+	case m.Own && m.To != t.peer:
+		text = fmt.Sprintf("(to %d) %s", m.To, text)
+	}
 	t.out.theirs(m.From, m.Time, text)
 	if t.c.Read(context.Background(), m) != nil {
 		if err := t.c.Ack(m); err != nil {
