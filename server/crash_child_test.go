@@ -20,7 +20,7 @@ import (
 )
 
 // crashJob serves on a disk that fails: job is the configuration file, the data directory, and the words of a faultfs.Spec. Commands, a line each:
-// "faults SPEC" replaces the faults, "cut" cuts the power while writing, "stop" drains. It ends at the end of its input, too.
+// "faults SPEC" replaces the faults, "cut" cuts the power while writing, "hold" has the accounts forget nobody from now on, "stop" drains. It ends at the end of its input, too.
 func crashJob(job []string, in *bufio.Reader) error {
 	cfg := plainConfig(Config{Listen: "127.0.0.1:0", Admin: AdminOff, Logger: slog.New(slog.NewTextHandler(os.Stderr, nil))})
 	withoutLimits(&cfg)
@@ -32,7 +32,8 @@ func crashJob(job []string, in *bufio.Reader) error {
 	if err != nil {
 		return err
 	}
-	cfg.Data, cfg.hooks = job[1], &hooks{fs: disk, keeper: quickKeeper}
+	var people heldPeople
+	cfg.Data, cfg.hooks = job[1], &hooks{fs: disk, keeper: quickKeeper, people: people.before}
 	s, err := New(cfg)
 	if err != nil {
 		return err
@@ -49,6 +50,9 @@ func crashJob(job []string, in *bufio.Reader) error {
 		case err != nil || word == "stop":
 			cancel()
 			return <-done
+		case word == "hold":
+			people.hold.Store(true)
+			fmt.Println("set")
 		case word == "cut":
 			disk.Cut()
 		case word == "faults":

@@ -65,7 +65,11 @@ func (s *Shard) takeForget(now int64, m *message) {
 	}
 	s.stats.Forgotten++
 	s.startDeletion(now, d)
-	s.endDevices(now, &msg, nil)
+	for i := s.users.first(msg.user); i != 0; i = s.mailboxes.At(i).next {
+		if !ownDevice(s.mailboxes.At(i).device) {
+			s.endDevice(now, i, msg)
+		}
+	}
 }
 
 // notePending has a deletion survive the process. Where there is no room for it nothing is kept of the user either.
@@ -113,24 +117,6 @@ func (s *Shard) startDeletion(now int64, d *deletion) {
 	}
 }
 
-// endDevices ends all devices of a user. gens, when there are any, say which of them were registered since: those stay.
-func (s *Shard) endDevices(now int64, m *message, gens []DeviceGen) (ends bool) {
-	for i := s.users.first(m.user); i != 0; {
-		p := s.mailboxes.At(i)
-		next, msg := p.next, *m
-		for _, g := range gens {
-			if g.Device == p.device {
-				msg.gen = g.Gen
-			}
-		}
-		if !ownDevice(p.device) && s.endDevice(now, i, msg) {
-			ends = true
-		}
-		i = next
-	}
-	return ends
-}
-
 // goOnForgetting asks the accounts where it is time, and again where they have not answered.
 func (s *Shard) goOnForgetting(now int64) {
 	left := s.forgetting[:0]
@@ -157,8 +143,9 @@ func (s *Shard) goOnForgetting(now int64) {
 	s.forgetting = left
 }
 
-// Forgotten tells that the accounts know a user no longer, and which generations its devices had reached: one that was registered since is a
-// new one's.
+// Forgotten tells that the accounts know a user no longer, and which generations its devices had reached. One that has logged in since Forget
+// with an account that they have forgotten ends too; what was registered behind that is a new user's, and so is what logs in anew where nobody
+// keeps generations but the mailbox.
 func (s *Shard) Forgotten(now int64, user uint64, gens []DeviceGen) {
 	if d := s.deletions[user]; d != nil && !d.without {
 		s.withoutAccount(now, d, gens)
@@ -166,10 +153,14 @@ func (s *Shard) Forgotten(now int64, user uint64, gens []DeviceGen) {
 	}
 }
 
-// withoutAccount ends what has logged in meanwhile, answers who has asked, and closes the asker's connection.
+// withoutAccount ends what has logged in meanwhile with the old account, answers who has asked, and closes the asker's connection.
 func (s *Shard) withoutAccount(now int64, d *deletion, gens []DeviceGen) {
 	d.without = true
-	s.endDevices(now, &message{kind: msgRemove, user: d.user, from: int32(s.cfg.Loop)}, gens)
+	for _, g := range gens {
+		if i := s.find(d.user, g.Device, 0); i != 0 {
+			s.endDevice(now, i, message{user: d.user, device: g.Device, gen: g.Gen, from: int32(s.cfg.Loop)})
+		}
+	}
 	s.replyLater(d.then)
 	s.endLater(d.then)
 	d.then = Reply{}
