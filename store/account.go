@@ -45,7 +45,8 @@ type Revocation struct {
 	UntilSec uint64 // unix seconds; no ticket of another generation lives longer, so the record is purged some time later
 }
 
-// AccountChange is what becomes durable together. Nil fields change nothing.
+// AccountChange is what becomes durable together. Nil fields change nothing. Device, Used and Revoke are of one user: where users lie in several
+// places, two of them are refused with ErrUser.
 type AccountChange struct {
 	NowSec uint64      // unix seconds: what expired before is purged now and then
 	Device *Device     // takes the place of what is kept of that device; the user's record follows
