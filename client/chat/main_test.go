@@ -251,6 +251,55 @@ func TestTwoPeopleTalk(t *testing.T) {
 	}
 }
 
+func TestThreePeopleInAGroup(t *testing.T) {
+	addr, _ := serve(t, "127.0.0.1:0", "--data", t.TempDir())
+	a, b, c := sit(t, 1001, addr, t.TempDir()), sit(t, 1002, addr, t.TempDir()), sit(t, 1003, addr, t.TempDir())
+	for _, s := range []*sitter{a, b, c} {
+		s.sees(s.name + ` +online`)
+	}
+	b.says("/name Ann\x1b[31m")
+	b.sees(`your profile is changed`)
+	a.says("/group 1002 hiking")
+	a.sees(`hiking · g\d+ .*2 members`)
+	b.sees(`# hiking`)
+	b.press(tea.KeyMsg{Type: tea.KeyCtrlN})
+	b.sees(`1001 made the group “hiking”`)
+	a.says("who comes?")
+	b.sees(`1001  who comes\?`)
+	a.sees(`✓✓✓ +you  who comes\?`)
+	b.says("me")
+	a.sees(`Ann\x{fffd}\[31m  me`)
+	a.says("/add 1003")
+	b.sees(`1001 added 1003`)
+	b.sees(`3 members`)
+	c.sees(`# hiking`)
+	a.says("/invite")
+	a.sees(`/join g\d+-[0-9a-f]+`)
+	code := regexp.MustCompile(`/join g\d+-[0-9a-f]+`).FindString(a.view.String())
+	a.press(tea.KeyMsg{Type: tea.KeyEsc})
+	a.says("/remove 1003")
+	a.sees(`you removed 1003`)
+	c.press(tea.KeyMsg{Type: tea.KeyCtrlN})
+	c.sees(`you are not in it`)
+	c.says("not mine any more")
+	c.sees(`not delivered: not a member of the group`)
+	c.says(code)
+	c.sees(`you joined with the invite code`)
+	c.says("back again")
+	b.sees(`1003  back again`)
+	c.sees(`✓✓`)
+	b.says("/leave")
+	a.sees(`left`)
+	b.sees(`you are not in it`)
+	a.says("/info")
+	a.sees(`1001 \(you\), admin`)
+	a.press(tea.KeyMsg{Type: tea.KeyEsc})
+	a.says("/block 1003")
+	a.sees(`1003 is blocked`)
+	a.says("/devices")
+	a.sees(`Your devices`) // a server without encryption knows of none
+}
+
 func TestWhatIsWrittenWhileTheServerIsAwayLeavesWhenItReturns(t *testing.T) {
 	addr, kill := serve(t, "127.0.0.1:0", "--data", t.TempDir())
 	dirA := t.TempDir()

@@ -66,7 +66,7 @@ func TestWhatIsKeptComesBack(t *testing.T) {
 	if err != nil || row != 2 || kept[0].Row != 1 {
 		t.Fatalf("rows %d and %d, %v", kept[0].Row, row, err)
 	}
-	if err := s.Number(row, 17, client.TickServer); err != nil {
+	if err := s.Number(row, 17, client.TickServer, 0); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Close(); err != nil {
@@ -130,7 +130,7 @@ func TestTicksReachTheLinesTheyAreAbout(t *testing.T) {
 	for i, peer := range []talk.Peer{friend, 1003, group, friend} {
 		row, err := s.Plan(&talk.Line{Peer: peer, From: me, Mine: true, Kind: talk.LineText, At: time.UnixMilli(1)})
 		if err == nil {
-			err = s.Number(row, uint64(i+1), 0)
+			err = s.Number(row, uint64(i+1), 0, 0)
 		}
 		if err != nil {
 			t.Fatal(err)
@@ -169,7 +169,7 @@ func TestADeviceThatBeginsAnewDoesNotMixItsNumbersUp(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "h")
 	s := openAt(t, path)
 	row, err := s.Plan(&talk.Line{Peer: friend, From: me, Mine: true, Kind: talk.LineText, Text: "old"})
-	if err != nil || s.Number(row, 1, 0) != nil || s.Close() != nil {
+	if err != nil || s.Number(row, 1, 0, 0) != nil || s.Close() != nil {
 		t.Fatal(err)
 	}
 	if s, err = Open(path, me, 0, true); err != nil {
@@ -177,7 +177,7 @@ func TestADeviceThatBeginsAnewDoesNotMixItsNumbersUp(t *testing.T) {
 	}
 	defer s.Close()
 	if row, err = s.Plan(&talk.Line{Peer: friend, From: me, Mine: true, Kind: talk.LineText, Text: "new"}); err == nil {
-		err = s.Number(row, 1, 0)
+		err = s.Number(row, 1, 0, 0)
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -303,7 +303,7 @@ func TestALineWithoutANumberIsPending(t *testing.T) {
 		t.Fatal(err)
 	}
 	b, err := s.Plan(&talk.Line{Peer: friend, From: me, Mine: true, Kind: talk.LineText, Text: "b"})
-	if err != nil || s.Number(a, 41, 0) != nil {
+	if err != nil || s.Number(a, 41, 0, 0) != nil {
 		t.Fatal(err)
 	}
 	lines, highest, err := s.Pending()

@@ -7,6 +7,7 @@ import (
 
 	"trunkline/client"
 	"trunkline/client/chat/talk"
+	"trunkline/codec"
 )
 
 // Write keeps a burst in one transaction and answers its lines with their rows; row 0 is a line that was there already. Errors: ErrFull, SQLite's.
@@ -101,9 +102,9 @@ func (s *Store) Plan(l *talk.Line) (row int64, err error) {
 	return row, told("write history", err)
 }
 
-// Number gives an own line its number and how far it came.
-func (s *Store) Number(row int64, cseq uint64, level client.TickLevel) error {
-	return s.one("UPDATE line SET cseq = ?2, level = max(level, ?3) WHERE row = ?1", row, int64(cseq), level)
+// Number gives an own line its number, how far it came, and why it will never arrive, if it will not.
+func (s *Store) Number(row int64, cseq uint64, level client.TickLevel, code codec.ErrorCode) error {
+	return s.one("UPDATE line SET cseq = ?2, level = max(level, ?3), code = ?4 WHERE row = ?1", row, int64(cseq), level, uint16(code))
 }
 
 // Remove takes a line out: one that could not be sent.

@@ -271,7 +271,7 @@ func TestACrashBetweenHistoryAndOutboxNeitherLosesNorRepeats(t *testing.T) {
 		r, err := store.Plan(&first)
 		id, _ := f.Send(t.Context(), uint64(ann), []byte("first"))
 		if err == nil {
-			err = store.Number(r, id, client.TickServer)
+			err = store.Number(r, id, client.TickServer, 0)
 		}
 		if _, perr := store.Plan(&late); err != nil || perr != nil {
 			t.Fatal(err, perr)

@@ -5,6 +5,7 @@ import (
 
 	"trunkline/client"
 	"trunkline/client/chat/talk"
+	"trunkline/codec"
 )
 
 // do does one task.
@@ -122,9 +123,9 @@ func (o *Office) post(l *talk.Line) (uint64, error) {
 func (o *Office) number(l talk.Line, id uint64) {
 	l.Cseq = id
 	if s, ok := o.sdk.Messages.Sent(id); ok {
-		l.Level = s.Level
+		l.Level, l.Code = s.Level, codec.ErrorCode(s.Rejected)
 	}
-	if o.firmly(func() error { return o.store.Number(l.Row, l.Cseq, l.Level) }) {
+	if o.firmly(func() error { return o.store.Number(l.Row, l.Cseq, l.Level, l.Code) }) {
 		o.tell(talk.Sent{Line: l})
 	}
 }

@@ -178,11 +178,7 @@ func (m *Model) sent(now time.Time, in Sent) {
 		return
 	}
 	m.waiting--
-	for _, ev := range m.early {
-		if Covers(ev, l.Peer) {
-			applyTick(ev, &l)
-		}
-	}
+	m.recall(&l)
 	if m.waiting == 0 {
 		m.early = nil
 	}

@@ -117,12 +117,7 @@ func (m *Model) see() []Task {
 // tick takes progress of own lines.
 func (m *Model) tick(ev client.Tick, w *Write) {
 	w.Ticks = append(w.Ticks, ev)
-	if m.waiting > 0 {
-		if len(m.early) == EarlyMax {
-			m.early = slices.Delete(m.early, 0, 1)
-		}
-		m.early = append(m.early, ev)
-	}
+	m.remember(ev)
 	for _, t := range m.talks {
 		if !Covers(ev, t.Peer) {
 			continue
@@ -130,6 +125,33 @@ func (m *Model) tick(ev client.Tick, w *Write) {
 		applyTick(ev, &t.Last)
 		for i := range t.Lines {
 			applyTick(ev, &t.Lines[i])
+		}
+	}
+}
+
+// remember keeps an event that may be about a line whose number is not known yet.
+func (m *Model) remember(ev client.Event) {
+	if m.waiting == 0 {
+		return
+	}
+	if len(m.early) == EarlyMax {
+		m.early = slices.Delete(m.early, 0, 1)
+	}
+	m.early = append(m.early, ev)
+}
+
+// recall applies what came before a line had its number.
+func (m *Model) recall(l *Line) {
+	for _, ev := range m.early {
+		switch ev := ev.(type) {
+		case client.Tick:
+			if Covers(ev, l.Peer) {
+				applyTick(ev, l)
+			}
+		case client.Rejected:
+			if ev.ID == l.Cseq {
+				l.Code = ev.Code
+			}
 		}
 	}
 }
@@ -154,6 +176,7 @@ func applyTick(ev client.Tick, l *Line) {
 // rejected takes that a line will never arrive.
 func (m *Model) rejected(ev client.Rejected, w *Write) {
 	w.Rejects = append(w.Rejects, ev)
+	m.remember(ev)
 	for _, t := range m.talks {
 		if t.Last.Cseq == ev.ID {
 			t.Last.Code = ev.Code

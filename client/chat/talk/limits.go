@@ -12,7 +12,7 @@ const (
 	FoundMax = 200
 	// WatchMax bounds the users whose presence is asked for: what fits a screen. Over it the rest of the list has no dot.
 	WatchMax = 100
-	// EarlyMax bounds the ticks that are remembered while a message has no number yet. Over it the oldest goes, and that message's tick is right
+	// EarlyMax bounds the ticks and rejections that are remembered while a message has no number yet. Over it the oldest goes, and that message's tick is right
 	// after the next start.
 	EarlyMax = 64
 	// NameRunesMax bounds a name where it is shown. A longer one is cut.

@@ -35,9 +35,9 @@ type Model struct {
 	typingAt time.Time // when
 	typedAt  time.Time // newest change of the composing line
 
-	locals  uint64 // newest Line.Local
-	waiting int    // own lines that have no number yet
-	early   []client.Tick
+	locals  uint64         // newest Line.Local
+	waiting int            // own lines that have no number yet
+	early   []client.Event // ticks and rejections that came while there were such
 }
 
 // Link is the connection.

@@ -170,6 +170,19 @@ func TestAnOwnLineGoesFromTheOutboxToRead(t *testing.T) {
 	}
 }
 
+func TestARejectionMayComeBeforeTheNumber(t *testing.T) {
+	s := begin(t, Start{})
+	s.open(ann)
+	s.in(Say{Text: "no"})
+	l := s.tasks[0].(Send).Line
+	s.in(Events{client.Rejected{ID: 7, Peer: ann, Code: codec.CodeRefused}, client.Rejected{ID: 8, Peer: ann, Code: codec.CodeTooLarge}})
+	l.Row, l.Cseq = 3, 7
+	s.in(Sent{Line: l})
+	if got := s.m.Talk(ann).Lines[0].Code; got != codec.CodeRefused {
+		t.Errorf("rejected for %v", got)
+	}
+}
+
 func TestWhatCannotBeSentComesBack(t *testing.T) {
 	s := begin(t, Start{})
 	s.open(ann)
