@@ -17,6 +17,9 @@ const PayloadCompressed = 0x80
 const (
 	PayloadServerMin  = 0x70
 	PayloadGroupEvent = 0x70
+	// PayloadGroupPlace is the kind of an empty payload: what the sending device gets in place of its own message to a group, to know where in the
+	// group's order it stands.
+	PayloadGroupPlace = 0x71
 	PayloadServerMax  = 0x7F
 )
 

@@ -157,7 +157,9 @@ const seqCounterBits = 40
 func (s *Shard) takeRoute(now int64) {
 	m := &s.current
 	if isGroup(m.user) {
+		s.doing = doing{machine: doingUser}
 		s.takeGroupSend(now)
+		s.doing.machine = doingNothing
 		return
 	}
 	s.nowMs = now

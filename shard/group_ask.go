@@ -237,8 +237,6 @@ func codeOf(outcomes []iq.Outcome, user uint64) codec.ErrorCode {
 // changeGroup makes a change, if the group lets it be made, keeps it, and has everybody told.
 func (s *Shard) changeGroup(now int64, m *message, g *groupHome, op *groupOp, ref uint32, a *asking) {
 	op.timeSec, op.max = m.timeSec, s.cfg.GroupMembersMax
-	s.doing = doing{machine: doingUser}
-	defer func() { s.doing.machine = doingNothing }()
 	c := &s.change
 	if op.op == iq.OpGroupCreate && g == nil {
 		made, first := createGroup(m.user, op)
@@ -278,7 +276,7 @@ func (s *Shard) keepChange(now int64, m *message, g *groupHome, c *groupChange) 
 		return true
 	}
 	index := s.ownMailbox(m.user, store.DevicePending)
-	if index == 0 || !s.saveGroup(g) {
+	if index == 0 || s.ownMailbox(m.user, store.DeviceState) == 0 {
 		delete(s.groups, m.user) // what was changed in memory is forgotten
 		return false
 	}
@@ -289,6 +287,7 @@ func (s *Shard) keepChange(now int64, m *message, g *groupHome, c *groupChange) 
 		Peer: m.peer, First: g.seq, TimeSec: m.timeSec,
 	}
 	s.enqueue(now, g, index, &e, g.seq, c.event, slices.Clone(c.left))
+	s.saveGroup(g) // behind: a panic in between leaves an event that takeUp knows as one that did not happen
 	for _, user := range c.left {
 		s.send(s.home(user), &message{kind: msgPart, user: user, peer: m.user})
 	}

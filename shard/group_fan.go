@@ -28,18 +28,20 @@ func (s *Shard) fanOn(now int64) {
 	if s.cfg.Disk != nil {
 		durable = s.cfg.Disk.Durable()
 	}
-	due := s.fanning
-	s.fanning = s.fanningNext[:0]
-	for _, place := range due {
+	for n := len(s.fanning); n > 0; n-- {
+		place := s.fanning[0]
+		s.fanning = s.fanning[1:]
 		g := s.groups[place]
 		if g == nil {
 			continue // thrown away: it takes itself up again
 		}
+		s.current = message{kind: msgFanned, user: place} // for a panic
+		s.doing = doing{machine: doingUser}
 		if !s.fanGroup(now, g, durable) {
 			s.fanning = append(s.fanning, place)
 		}
+		s.doing.machine = doingNothing
 	}
-	s.fanningNext = due[:0]
 	s.drainLocal(now)
 }
 
@@ -78,6 +80,10 @@ func (s *Shard) fanMessage(now int64, g *groupHome, o *outgoing) bool {
 	if g.byLoop == nil {
 		g.byLoop = s.membersByLoop(g)
 	}
+	if o.round == 0 {
+		s.fanRounds++
+		o.round = s.fanRounds
+	}
 	all := true
 	for to, users := range g.byLoop {
 		if len(o.left) > 0 {
@@ -94,7 +100,7 @@ func (s *Shard) fanMessage(now int64, g *groupHome, o *outgoing) bool {
 		o.told[to>>6] |= bit
 		for len(users) > 0 {
 			n := min(len(users), fanUsersMax)
-			s.sendFan(to, g.id, o.gseq, &s.fanEntry, users[:n])
+			s.sendFan(to, g.id, o.round, &s.fanEntry, users[:n])
 			o.answers++
 			users = users[n:]
 		}
@@ -131,7 +137,7 @@ func (s *Shard) withLeft(users, left []uint64, loop int) []uint64 {
 }
 
 // sendFan posts a message for members of a loop.
-func (s *Shard) sendFan(to int, place, gseq uint64, e *store.Entry, users []uint64) {
+func (s *Shard) sendFan(to int, place, round uint64, e *store.Entry, users []uint64) {
 	b := s.out.scratch // stays until the local queue is empty
 	start := len(b)
 	b = append(b, e.PayloadTag)
@@ -140,7 +146,7 @@ func (s *Shard) sendFan(to int, place, gseq uint64, e *store.Entry, users []uint
 	b = append(b, s.fanPayload...)
 	s.out.scratch = b
 	s.send(to, &message{
-		kind: msgFan, user: place, peer: e.Peer, peerDevice: e.PeerDevice, first: gseq, last: e.First, timeSec: e.TimeSec,
+		kind: msgFan, user: place, peer: e.Peer, peerDevice: e.PeerDevice, first: round, last: e.First, timeSec: e.TimeSec,
 		flags: codec.Flags(e.Flags), payload: b[start:len(b):len(b)],
 	})
 }
@@ -179,7 +185,7 @@ func (s *Shard) takeFanned(now int64, g *groupHome, m *message) {
 		return
 	}
 	for i := range g.pending {
-		if o := &g.pending[i]; o.gseq == m.first {
+		if o := &g.pending[i]; o.round == m.first {
 			o.answers--
 			break
 		}
@@ -215,7 +221,7 @@ func (s *Shard) dropSent(g *groupHome) {
 // fan is a group's message of which this loop's members do not all have their entry yet: some are being read.
 type fan struct {
 	place uint64
-	gseq  uint64
+	round uint64
 	loop  int
 	left  int
 }
@@ -224,26 +230,23 @@ type fan struct {
 func (s *Shard) takeFan(now int64) {
 	m := &s.current
 	s.nowMs = now
-	s.doing = doing{machine: doingUser}
 	s.out.reset()
 	if m.kind == msgFanOne {
 		id := uint64(m.conn)
 		s.deliverFan(now, m.user, m)
-		s.doing.machine = doingNothing
 		s.applyPosts()
 		s.fanDone(id)
 		return
 	}
-	from, place, gseq, store := int(m.from), m.user, m.first, m.flags&codec.FlagNoStore == 0
+	from, place, round, store := int(m.from), m.user, m.first, m.flags&codec.FlagNoStore == 0
 	waiting := s.fanMembers(now, m)
-	s.doing.machine = doingNothing
 	s.applyPosts()
 	switch {
 	case !store:
 	case waiting == 0:
-		s.send(from, &message{kind: msgFanned, user: place, first: gseq})
+		s.send(from, &message{kind: msgFanned, user: place, first: round})
 	default:
-		s.fans[s.fanNumber] = fan{place: place, gseq: gseq, loop: from, left: waiting}
+		s.fans[s.fanNumber] = fan{place: place, round: round, loop: from, left: waiting}
 	}
 }
 
@@ -299,11 +302,10 @@ func (s *Shard) fanDone(id uint64) {
 		return
 	}
 	delete(s.fans, id)
-	s.send(f.loop, &message{kind: msgFanned, user: f.place, first: f.gseq})
+	s.send(f.loop, &message{kind: msgFanned, user: f.place, first: f.round})
 }
 
-// deliverTo appends a group's message to all devices of a member but the one that has sent it. A mailbox that is full misses it, and its client
-// sees the gap.
+// deliverTo appends a group's message to all devices of a member. A mailbox that is full misses it, and its client sees the gap.
 func (s *Shard) deliverTo(now int64, user uint64, m *message, payload []byte) {
 	if s.users.first(user) == 0 && (m.flags&codec.FlagNoStore != 0 || s.makeMailbox(user, 0) != codec.CodeNone) {
 		s.stats.GroupMissed++
@@ -315,9 +317,10 @@ func (s *Shard) deliverTo(now int64, user uint64, m *message, payload []byte) {
 		i = p.next
 		switch {
 		case ownDevice(p.device), p.state == mailboxGone:
-		case user == m.peer && p.device == m.peerDevice && m.payload[0] != codec.PayloadGroupEvent: // it has it
 		case m.flags&codec.FlagNoStore != 0:
-			s.showFan(p, m, payload)
+			if !p.sentIt(m) {
+				s.showFan(p, m, payload)
+			}
 		case p.full(len(payload), &s.world):
 			s.stats.GroupMissed++
 		default:
@@ -326,37 +329,59 @@ func (s *Shard) deliverTo(now int64, user uint64, m *message, payload []byte) {
 	}
 }
 
+// sentIt says whether a device is the one that has sent a group's message: it gets the message's place in the order instead.
+func (p *mailbox) sentIt(m *message) bool {
+	return p.user == m.peer && p.device == m.peerDevice && m.payload[0] != codec.PayloadGroupEvent
+}
+
 // appendFan steps the copy of one device's mailbox and commits it.
 func (s *Shard) appendFan(now int64, index uint32, p *mailbox, m *message, payload []byte) {
-	stepped := &s.mailbox
-	*stepped = *p
+	s.fannedAt = append(s.fannedAt[:0], index) // until it is done: a panic leaves it to be rebuilt
 	e := store.Entry{
 		Kind: entryMessage, Flags: uint8(m.flags & (codec.FlagUrgent | codec.FlagGroup)), PayloadTag: m.payload[0],
 		Peer: m.peer, PeerDevice: m.peerDevice, Gen: binary.BigEndian.Uint16(m.payload[1:]), First: m.last, TimeSec: m.timeSec,
 	}
+	own := p.sentIt(m)
+	if own {
+		e.PayloadTag, payload = codec.PayloadGroupPlace, payload[:groupHeadBytes]
+	}
+	stepped := &s.mailbox
+	*stepped = *p
 	s.out.queue = s.out.queue[:0]
 	s.out.starved, s.out.fetch = false, false
 	stepped.add(&e, payload, &s.world, &s.out)
 	q := &s.out.queue[0]
-	var err error
-	if same := s.fanShared; same.User != 0 && s.shared != nil {
-		err = s.shared.AppendShared(&q.entry, same)
-	} else {
-		err = s.cfg.Queue.Append(&q.entry, payload)
-	}
-	if err != nil {
+	if s.keepFan(q, own) != nil {
 		s.stats.GroupMissed++ // memory is full
+		s.fannedAt = s.fannedAt[:0]
 		return
 	}
-	s.note.Same = s.fanShared.User != 0
-	s.fanShared = q.entry.Key
-	s.noteEntry(q)
-	s.note.Same = false
 	s.commitMailbox(index, p, stepped)
+	s.fannedAt = s.fannedAt[:0]
 	if s.out.starved {
 		s.starving = append(s.starving, index)
 	}
 	s.stats.GroupDelivered++
+}
+
+// keepFan appends an entry and notes it: all but own ones hold the payload of the first.
+func (s *Shard) keepFan(q *queueEffect, own bool) (err error) {
+	same := !own && s.fanShared.User != 0 && s.shared != nil
+	if same {
+		err = s.shared.AppendShared(&q.entry, s.fanShared)
+	} else {
+		err = s.cfg.Queue.Append(&q.entry, q.payload)
+	}
+	if err != nil {
+		return err
+	}
+	if !own {
+		s.fanShared = q.entry.Key
+	}
+	s.note.Same = same
+	s.noteEntry(q)
+	s.note.Same = false
+	return nil
 }
 
 // showFan writes a message that is kept nowhere to who is there.

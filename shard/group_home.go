@@ -27,6 +27,7 @@ type outgoing struct {
 	seq     uint64 // of its entry in the pending mailbox
 	gseq    uint64
 	turn    uint64    // durable with this turn
+	round   uint64    // of giving it out: an answer to an earlier round does not count
 	told    [4]uint64 // loops it was given to, one bit each
 	answers int       // that are still to come
 	left    []uint64  // who gets it though they are members no longer: the change that has removed them
@@ -46,11 +47,11 @@ func (s *Shard) groupAt(now int64, place uint64) *groupHome {
 	if g := s.groups[place]; g != nil {
 		return g
 	}
-	if s.find(place, stateDevice, 0) == 0 {
-		return nil
-	}
 	s.snapshot = s.loadState(place, s.snapshot[:0])
 	if len(s.snapshot) == 0 {
+		if index := s.find(place, store.DevicePending, 0); index != 0 {
+			s.dropOwn(index, s.mailboxes.At(index).last) // a creation that did not happen
+		}
 		return nil
 	}
 	g := new(groupHome)
@@ -65,12 +66,17 @@ func (s *Shard) groupAt(now int64, place uint64) *groupHome {
 
 // takeUp goes on with what has waited: after a crash some loops may have it already, and their clients drop it.
 func (s *Shard) takeUp(now int64, g *groupHome) {
+	undone := uint64(0)
 	s.cfg.Queue.Scan(g.id, store.DevicePending, 0, func(e *store.Entry, payload []byte) bool {
 		if len(payload) < groupHeadBytes {
 			return true
 		}
 		_, gseq, blob := splitGroup(payload)
 		o := outgoing{seq: e.Seq, gseq: gseq}
+		if e.PayloadTag == codec.PayloadGroupEvent && gseq > g.seq {
+			undone = e.Seq // the state is saved with each change: this one did not happen
+			return true
+		}
 		g.pending = append(g.pending, o)
 		switch {
 		case e.PayloadTag == codec.PayloadGroupEvent:
@@ -83,6 +89,9 @@ func (s *Shard) takeUp(now int64, g *groupHome) {
 	})
 	if index := s.find(g.id, store.DevicePending, 0); index != 0 {
 		g.seq = max(g.seq, s.mailboxes.At(index).mark) // what has done its way since
+		if undone != 0 && len(g.pending) == 0 {
+			s.dropOwn(index, undone)
+		}
 	}
 	if len(g.pending) > 0 {
 		s.fanning = append(s.fanning, g.id)
@@ -106,7 +115,6 @@ func (s *Shard) leftBy(event []byte) []uint64 {
 func (s *Shard) takeGroupSend(now int64) {
 	m := &s.current
 	s.nowMs = now
-	s.doing = doing{machine: doingUser}
 	s.out.reset()
 	g := s.groupAt(now, m.user)
 	code := codec.CodeNotMember
@@ -127,7 +135,6 @@ func (s *Shard) takeGroupSend(now int64) {
 			code = codec.CodeServerFull
 		}
 	}
-	s.doing.machine = doingNothing
 	if code != codec.CodeNone {
 		answer(m, msgRejected, &s.out).code = uint8(code)
 	} else {

@@ -93,6 +93,8 @@ const (
 	// troubleNotesMax records of a loop, some 60 bytes each, may pile up while the disk refuses. Over it logins are refused for a while and
 	// acknowledgements are left unread: both would be noted.
 	troubleNotesMax = 1 << 20
+	// loadTriesMax is how often a state that panics is read: a fault of ours. Then its user or group goes on without it.
+	loadTriesMax = 3
 	// loadRetryMs is when a load that failed is tried again, damagedRetryMs when the disk could not read what was written.
 	loadRetryMs    = 1_000
 	damagedRetryMs = 60_000

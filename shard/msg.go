@@ -95,8 +95,8 @@ const messageBytes = 66
 //	active    mailbox                                                                   1: active  conn
 //	frames    session                                                                              conn, payload: whole frames
 //	tell      mailbox                                                                              payload: whole frames
-//	fan       users    group (as user)         gseq                 id     now                     flags, peer*: sender, payload: see group_fan.go
-//	fanned    group                            gseq                 fan
+//	fan       users    group (as user)         round                id     now                     flags, peer*: sender, payload: see group_fan.go
+//	fanned    group                            round
 //	mark      group    member                  gseq                 cseq   now          kind
 //	ask       group    who asks                                            now                     conn, payload: the NODE frame
 //	invite    user     group                   who adds                    now                     seq: the op

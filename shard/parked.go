@@ -13,6 +13,8 @@ type parking struct {
 	head    int
 	entries bool // the first one is a login that waits for a piece of its mailbox, not for the user
 	own     bool // the user is there, but not all of its state
+	fresh   bool // all of it has come, and nothing was made of it yet
+	tries   int  // to do so
 	drain   bool // the first one is a change of a group that waits until nothing goes out any more
 	damaged bool // the disk can't read the user
 }
@@ -155,6 +157,11 @@ func (s *Shard) unpark(now int64) {
 // replay takes a user's messages one by one. Each leaves the parking before it is taken: one that panics is not taken again.
 // It ends when nothing is left, or a login has to wait for a piece of its mailbox, or a change of a group for what goes out.
 func (s *Shard) replay(now int64, user uint64, p *parking) {
+	if p.fresh && p.tries < loadTriesMax {
+		p.tries++ // before: a state that panics each time is gone on without
+		s.becomeLoaded(now, user)
+		p.fresh = false
+	}
 	for p.waiting() {
 		msg, from := p.front()
 		if parseMessage(&s.current, msg) != nil {

@@ -33,7 +33,7 @@ func (s *Shard) recoverOnce(now int64) (done bool) {
 	case doingMailbox:
 		s.crashMailbox(d)
 	case doingUser:
-		s.crashUser()
+		s.crashUser(now)
 	}
 	s.drainLocal(now)
 	s.workDue(now)
@@ -57,15 +57,44 @@ func (s *Shard) crashSession(now int64, d doing) {
 }
 
 // crashUser answers a route whose recipients could not take it.
-func (s *Shard) crashUser() {
+func (s *Shard) crashUser(now int64) {
 	for _, index := range s.fannedAt {
 		s.rebuild(index)
 	}
 	s.fanned, s.fannedAt = s.fanned[:0], s.fannedAt[:0]
-	if s.current.kind == msgRoute {
-		s.out.reset()
-		answer(&s.current, msgRejected, &s.out).code = uint8(codec.CodeInternal)
-		s.applyPosts()
+	for _, device := range [...]uint8{store.DevicePending, store.DeviceState} {
+		if index := s.find(s.current.user, device, 0); index != 0 {
+			s.rebuild(index)
+		}
+	}
+	if isGroup(s.current.user) && s.current.kind != msgFan {
+		delete(s.groups, s.current.user) // it is made anew of what is kept of it
+		s.groupAt(now, s.current.user)
+	}
+	s.out.reset()
+	switch m := &s.current; m.kind {
+	case msgRoute:
+		answer(m, msgRejected, &s.out).code = uint8(codec.CodeInternal)
+	case msgFan, msgFanOne:
+		s.crashFan(m)
+	case msgAsk:
+		s.answerAsk(now, m, codec.CodeInternal)
+	}
+	s.applyPosts()
+}
+
+// crashFan gives a group's message out once more, before its members on this loop go without it.
+func (s *Shard) crashFan(m *message) {
+	if m.tries == 0 {
+		m.tries++
+		s.local = append(s.local, *m)
+		return
+	}
+	s.stats.GroupMissed++
+	if m.kind == msgFanOne {
+		s.fanDone(uint64(m.conn))
+	} else if m.flags&codec.FlagNoStore == 0 {
+		s.send(int(m.from), &message{kind: msgFanned, user: m.user, first: m.first})
 	}
 }
 

@@ -73,7 +73,7 @@ func (s *Shard) userCame(now int64, n *store.News) {
 			p.own = true
 			return
 		}
-		s.becomeLoaded(now, n.User)
+		p.fresh = true
 	}
 	s.ready = append(s.ready, n.User)
 }
@@ -103,8 +103,7 @@ func (s *Shard) ownCame(now int64, m *mailbox, l *ledger, n *store.News) {
 		l.flags |= ledgerLoading
 		s.retryLater(now, retry{user: n.User, device: n.Device, entries: true})
 	case !s.fetchOwn(n.User):
-		p.own = false
-		s.becomeLoaded(now, n.User)
+		p.own, p.fresh = false, true
 		s.ready = append(s.ready, n.User)
 	}
 }

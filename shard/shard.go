@@ -19,29 +19,13 @@ type Shard struct {
 	world
 	host Host
 
-	local                           []message // what machines of this loop are still to be told, from localHead on
-	localHead                       int
-	current                         message // the one that is being taken
-	out                             effects
-	groups                          map[uint64]*groupHome // that are in use
-	fanning, fanningNext            []uint64              // groups with something to give out
-	fans                            map[uint64]fan        // messages of groups that some of this loop's members are still to get
-	fanNumber                       uint64
-	fanEntry                        store.Entry
-	fanPayload, groupBlob, snapshot []byte
-	fanShared                       store.Key // the entry whose payload the next one shares
-	shared                          sharing   // the Queue, if it can
-	groupTicks                      []groupTick
-	markedGroups                    []uint64 // whose marks are to be saved
-	change                          groupChange
-	request                         iq.Request
-	asks                            uint64
-	asking                          map[uint64]*asking
-	asked                           map[uint64]int // by group
-	replies                         replies
-	own                             effects // of state mailboxes, which change while a step's out is being filled or applied
-	chunk                           []byte  // one piece of a state
-	encoded                         []byte  // one message on its way to another loop
+	local     []message // what machines of this loop are still to be told, from localHead on
+	localHead int
+	current   message // the one that is being taken
+	out       effects
+	own       effects // of state mailboxes, which change while a step's out is being filled or applied
+	chunk     []byte  // one piece of a state
+	encoded   []byte  // one message on its way to another loop
 
 	session   session   // the copy that steps
 	mailbox   mailbox   // the copy that steps
@@ -69,6 +53,24 @@ type Shard struct {
 	deletions  map[uint64]*deletion // of accounts, by user
 	forgetting []uint64             // users of deletions that the accounts have not answered yet
 	vanishing  []uint32             // mailboxes that may leave memory and disk
+
+	// Of groups, and of what is kept of users.
+	groups                          map[uint64]*groupHome // that are in use
+	fanning                         []uint64              // groups with something to give out
+	fans                            map[uint64]fan        // messages of groups that some of this loop's members are still to get
+	fanNumber, fanRounds            uint64
+	fanEntry                        store.Entry
+	fanPayload, groupBlob, snapshot []byte
+	fanShared                       store.Key // the entry whose payload the next one shares
+	shared                          sharing   // the Queue, if it can
+	groupTicks                      []groupTick
+	markedGroups                    []uint64 // whose marks are to be saved
+	change                          groupChange
+	request                         iq.Request
+	asks                            uint64
+	asking                          map[uint64]*asking
+	asked                           map[uint64]int // by group
+	replies                         replies
 
 	// Of the disk; unused without one.
 	note        store.Record // what is being noted
@@ -297,16 +299,26 @@ func (s *Shard) give(now int64) {
 		s.takeRoute(now)
 	case msgWatch, msgUnwatch, msgWriting, msgTyping:
 		s.takeForUser(now)
+	case msgFan, msgFanOne, msgFanned, msgMark, msgInvited, msgParted, msgAsk, msgInvite, msgPart, msgPolicy, msgRemove, msgForget:
+		s.doing = doing{machine: doingUser}
+		s.takeForPlace(now)
+		s.doing.machine = doingNothing
+	case msgIntake:
+		s.setIntake(int(m.from), m.code)
+	}
+}
+
+// takeForPlace gives s.current to a group, to the members of one, or to what is kept of a user.
+func (s *Shard) takeForPlace(now int64) {
+	switch s.current.kind {
 	case msgFan, msgFanOne:
 		s.takeFan(now)
 	case msgFanned, msgMark, msgInvited, msgParted:
 		s.takeForGroup(now)
 	case msgAsk:
 		s.takeAsk(now)
-	case msgInvite, msgPart, msgPolicy, msgRemove, msgForget:
+	default:
 		s.takeForState(now)
-	case msgIntake:
-		s.setIntake(int(m.from), m.code)
 	}
 }
 

@@ -18,6 +18,9 @@ import (
 // stateChunkBytes of a snapshot go into one entry, behind two bytes of count.
 const stateChunkBytes = 32 << 10
 
+// stateHeadBytes of an entry say how many follow it.
+const stateHeadBytes = 2
+
 // stateTime is the time of state entries: they never expire.
 const stateTime = 1<<32 - 1
 
@@ -120,17 +123,27 @@ func (s *Shard) saveState(place uint64, snapshot []byte) bool {
 	return true
 }
 
-// loadState adds the state of a place to dst; nothing when it has none.
+// loadState adds the state of a place to dst; nothing when it has none. A panic may have left a snapshot in pieces, or the one before: the last
+// whole one counts.
 func (s *Shard) loadState(place uint64, dst []byte) []byte {
-	start := len(dst)
+	start, from, whole := len(dst), len(dst), len(dst)
+	open := false
 	s.cfg.Queue.Scan(place, store.DeviceState, 0, func(e *store.Entry, payload []byte) bool {
-		if len(payload) < 2 {
+		if len(payload) < stateHeadBytes {
 			return true
 		}
-		dst = append(dst, payload[2:]...)
+		if !open {
+			dst = dst[:whole]
+			from, open = whole, true
+		}
+		dst = append(dst, payload[stateHeadBytes:]...)
+		if binary.BigEndian.Uint16(payload) == 0 {
+			whole = start + copy(dst[start:], dst[from:])
+			dst, open = dst[:whole], false
+		}
 		return true
 	})
-	return dst[:max(start, len(dst))]
+	return dst[:whole]
 }
 
 // activate keeps a place in memory for a while, as somebody's being there would.

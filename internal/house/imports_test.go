@@ -25,7 +25,7 @@ var edges = map[string][]string{
 	"bench":         {"client", "codec", "codec/secure", "netpoll", "tuning"},
 	"internal/slab": {},
 	// Imported by tests only (checked below); what they import themselves is free but for what must stay above them.
-	"internal/testkit":   {"shard", "store", "codec", "netpoll", "internal/slab"},
+	"internal/testkit":   {"shard", "store", "codec", "codec/iq", "netpoll", "internal/slab"},
 	"internal/wirecases": {"codec"},
 	"internal/model":     {},
 	"internal/mariadb":   {},

@@ -108,6 +108,7 @@ type Shown struct {
 	ID       uint64
 	GroupSeq uint64
 	Event    bool // the text is an iq.Event
+	Placed   bool // the device's own message, without its text
 	Text     string
 }
 
@@ -412,7 +413,8 @@ func (c *Client) keepMessage(f codec.Frame) {
 		return
 	}
 	event := v.Flags&codec.FlagGroup != 0 && v.Kind == codec.PayloadGroupEvent
-	c.Screen = append(c.Screen, Shown{Stream: s, ID: v.ID, GroupSeq: v.GroupSeq, Event: event, Text: string(v.Blob)})
+	placed := v.Flags&codec.FlagGroup != 0 && v.Kind == codec.PayloadGroupPlace
+	c.Screen = append(c.Screen, Shown{Stream: s, ID: v.ID, GroupSeq: v.GroupSeq, Event: event, Placed: placed, Text: string(v.Blob)})
 }
 
 func (c *Client) keepReceipt(f codec.Frame) {

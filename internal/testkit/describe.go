@@ -120,6 +120,9 @@ func (d *describer) deliver(v *codec.Deliver) string {
 		if v.Kind == codec.PayloadGroupEvent {
 			text = d.event(v.Blob)
 		}
+		if v.Kind == codec.PayloadGroupPlace {
+			text = strings.TrimSuffix("placed "+text, ` ""`)
+		}
 	}
 	return fmt.Sprintf("seq=%s from=%s/%d gen=%d id=%d%s %s", seq(v.Seq), d.user(v.From), v.Device, v.Gen, v.ID, flags, text)
 }
