@@ -67,6 +67,7 @@ func (s *Server) adminHandler() http.Handler {
 	mux.Handle("POST /backup", &backups{server: s})
 	mux.HandleFunc("POST /device/remove", s.serveDeviceRemove)
 	mux.HandleFunc("GET /reports", s.serveReports)
+	mux.HandleFunc("GET /guard", s.serveGuard)
 	mux.Handle("GET /metrics", promhttp.HandlerFor(newRegistry(s), promhttp.HandlerOpts{MaxRequestsInFlight: AdminConnectionsMax}))
 	mux.HandleFunc("GET /debug/pprof/", pprof.Index)
 	mux.HandleFunc("GET /debug/pprof/cmdline", pprof.Cmdline)
@@ -99,7 +100,7 @@ func onlyByAddress(next http.Handler) http.Handler {
 
 func serveIndex(w http.ResponseWriter, _ *http.Request) {
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, _ = fmt.Fprint(w, "trunkline\n\n/healthz\n/status\n/metrics\n/reports\n/debug/pprof/\n") // the peer may be gone
+	_, _ = fmt.Fprint(w, "trunkline\n\n/healthz\n/status\n/metrics\n/reports\n/guard\n/debug/pprof/\n") // the peer may be gone
 }
 
 // serveHealth is 200 while the server takes connections and every loop answers, else 503 with the reason in one line. Disk trouble is

@@ -72,6 +72,17 @@ type Config struct {
 	TicketRotation     Duration `toml:"ticket-rotation"`     // a ticket can be used for one to two of these
 	SessionExpiry      Duration `toml:"session-expiry"`      // an empty mailbox whose device stays away is dropped from memory
 
+	GuardMessages           int      `toml:"guard-messages"`            // of one user within an hour; 0: no limit, as in the next ones
+	GuardConversations      int      `toml:"guard-conversations"`       // first messages of one user to others within an hour
+	GuardReceivers          int      `toml:"guard-receivers"`           // distinct receivers of one user within an hour
+	GuardYoung              Duration `toml:"guard-young"`               // how long a device counts as new
+	GuardYoungMessages      int      `toml:"guard-young-messages"`      // the same three for new devices; 0: as for others
+	GuardYoungConversations int      `toml:"guard-young-conversations"` //
+	GuardYoungReceivers     int      `toml:"guard-young-receivers"`     //
+	GuardSlowReports        int      `toml:"guard-slow-reports"`        // whom so many others have reported within a day is slowed; -1: nobody
+	GuardSlowEvery          Duration `toml:"guard-slow-every"`          // to one message in this time
+	GuardRefuseReports      int      `toml:"guard-refuse-reports"`      // whom so many have reported may send nothing; 0: nobody
+
 	LogLevel  string `toml:"log-level"`  // "debug", "info", "warn", "error"
 	LogFormat string `toml:"log-format"` // "text", "json"
 	GCPercent int    `toml:"gc-percent"` // used by cmd: the collector belongs to the process
@@ -134,7 +145,7 @@ func (c Config) withDefaults() Config {
 	orInt(&c.Subscriptions, SubscriptionsDefault)
 	orRate(&c.PresenceRate, PresenceRateDefault)
 	orDuration(&c.PresenceWindow, PresenceWindowDefault)
-	c = c.withAdmissionDefaults().withDurableDefaults()
+	c = c.withAdmissionDefaults().withDurableDefaults().withGuardDefaults()
 	orString(&c.LogLevel, "info")
 	orString(&c.LogFormat, "text")
 	orInt(&c.GCPercent, GCPercentDefault)
@@ -175,6 +186,7 @@ func (c Config) ValidateGiven() error {
 		},
 		c.checkAdmission,
 		c.checkDurable,
+		c.checkGuard,
 		func() error { return checkWord("log-level", c.LogLevel, "debug", "info", "warn", "error") },
 		func() error { return checkWord("log-format", c.LogFormat, "text", "json") },
 		func() error { return checkInt("gc-percent", c.GCPercent, 5, 1_000) },

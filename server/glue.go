@@ -24,6 +24,8 @@ const (
 	askForget    = 8  // an account is to be deleted
 	askForgotten = 9  // the accounts know a user no longer
 	askReport    = 10 // a user was reported
+
+	askGuard = 11 // fill loopHandler.guardAsked
 )
 
 // loopHandler is one loop's share of the server: it hands the loop's events to the loop's shard, and the shard's wishes to
@@ -38,6 +40,9 @@ type loopHandler struct {
 	panics    *panicCounter
 	proxy     *proxyDoor
 	asked     atomic.Pointer[loopReport] // set by whoever wants counters, taken by the loop
+
+	rules      *shard.Rules                // nil: all of them are off
+	guardAsked atomic.Pointer[guardReport] // as asked
 }
 
 // loopReport is what one loop tells about itself. The loop fills it and closes done; before that only the loop touches it.
@@ -55,6 +60,9 @@ func newLoopHandler(l *netpoll.Loop, cfg shard.Config, s *Server, shared *gateSh
 	cfg.Loop = l.Index()
 	h.openDesk(&cfg)
 	cfg.Clerk = loopClerk{s.clerk, cfg.Loop}
+	if h.rules = s.cfg.guardRules(cfg.Placement.Seed); h.rules != nil {
+		cfg.Guard = h.rules
+	}
 	if cfg.Queue = shard.Queue(h.mailboxes); s.cfg.hooks != nil && s.cfg.hooks.queue != nil {
 		cfg.Queue = s.cfg.hooks.queue(h.mailboxes)
 	}
@@ -128,6 +136,8 @@ func (h *loopHandler) OnMessage(from int, msg []byte) {
 	switch {
 	case len(msg) == 1 && msg[0] == askStats:
 		h.report()
+	case len(msg) == 1 && msg[0] == askGuard:
+		h.reportGuard()
 	case len(msg) == loginAnswerBytes && msg[0] == askLogin && h.gate != nil:
 		h.gate.answered(parseLoginAnswer(msg))
 	case len(msg) > 1 && msg[0] >= askAnswer:

@@ -80,6 +80,7 @@ type collector struct {
 	server      *Server
 	loop        []loopMetric
 	rejections  *prometheus.Desc
+	guarded     *prometheus.Desc
 	closes      *prometheus.Desc
 	admission   admissionMetrics
 	accounts    accountMetrics
@@ -98,6 +99,7 @@ func newCollector(s *Server) *collector {
 		server:      s,
 		loop:        slices.Concat(netMetrics(), shardMetrics(), presenceMetrics(), limitedMetrics(), gateMetrics(), residenceMetrics()),
 		rejections:  prometheus.NewDesc("trunkline_rejections_total", "Messages rejected for good, by code.", []string{"code"}, nil),
+		guarded:     prometheus.NewDesc("trunkline_guarded_total", "Messages that the guard has delayed or rejected, by rule.", []string{"rule"}, nil),
 		closes:      prometheus.NewDesc("trunkline_session_closes_total", "Sessions closed by the server, by code.", []string{"code"}, nil),
 		admission:   newAdmissionMetrics(),
 		accounts:    newAccountMetrics(),
@@ -127,7 +129,7 @@ func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	c.requests.describe(out)
 	c.returns.describe(out)
 	c.durable.describe(out)
-	for _, d := range []*prometheus.Desc{c.rejections, c.closes, c.connections, c.descriptors, c.draining, c.build, c.started} {
+	for _, d := range []*prometheus.Desc{c.rejections, c.guarded, c.closes, c.connections, c.descriptors, c.draining, c.build, c.started} {
 		out <- d
 	}
 }
@@ -143,6 +145,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	}
 	c.collectCodes(out, c.rejections, snap.rejections(), false)
 	c.collectCodes(out, c.closes, snap.closes(), true)
+	c.collectGuarded(out, snap)
 	c.admission.collect(out, c.server.admission.stats())
 	c.accounts.collect(out, c.server.accountsStatus())
 	c.requests.collect(out, c.server.clerk)

@@ -32,6 +32,7 @@ type Server struct {
 	proxy     *netpoll.Listener // for load balancers; nil: none
 	admission *admission
 	gather    *gatherer
+	guard     guardDesk
 	panics    *panicCounter
 	capacity  *capacity
 	admin     *admin // nil when off

@@ -48,6 +48,7 @@ func serveFlags(cfg *server.Config, opts *serveOptions) *flag.FlagSet {
 	fs.TextVar(&cfg.PresenceRate, "presence-rate", cfg.PresenceRate, "presence and typing frames of each loop: a second/at once, or none")
 	fs.TextVar(&cfg.PresenceWindow, "presence-window", cfg.PresenceWindow, "how often watchers are told of one user, at most")
 	admissionFlags(fs, cfg)
+	guardFlags(fs, cfg)
 	fs.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug, info, warn or error")
 	fs.StringVar(&cfg.LogFormat, "log-format", cfg.LogFormat, "text or json")
 	fs.IntVar(&cfg.GCPercent, "gc-percent", cfg.GCPercent, "heap growth between collections, in percent; GOGC wins over it")
@@ -208,4 +209,18 @@ func printFlagList(w io.Writer, fs *flag.FlagSet) {
 		}
 		fmt.Fprintf(w, "  %-26s %s\n", head, usage)
 	})
+}
+
+// guardFlags are the rules against spam.
+func guardFlags(fs *flag.FlagSet, cfg *server.Config) {
+	fs.IntVar(&cfg.GuardMessages, "guard-messages", cfg.GuardMessages, "most messages of one user within an hour; 0 for no limit")
+	fs.IntVar(&cfg.GuardConversations, "guard-conversations", cfg.GuardConversations, "most first messages of one user to others within an hour; 0 for no limit")
+	fs.IntVar(&cfg.GuardReceivers, "guard-receivers", cfg.GuardReceivers, "most distinct receivers of one user within an hour; 0 for no limit")
+	fs.TextVar(&cfg.GuardYoung, "guard-young", cfg.GuardYoung, "how long a device counts as new")
+	fs.IntVar(&cfg.GuardYoungMessages, "guard-young-messages", cfg.GuardYoungMessages, "--guard-messages of a new device; 0 for the same")
+	fs.IntVar(&cfg.GuardYoungConversations, "guard-young-conversations", cfg.GuardYoungConversations, "--guard-conversations of a new device; 0 for the same")
+	fs.IntVar(&cfg.GuardYoungReceivers, "guard-young-receivers", cfg.GuardYoungReceivers, "--guard-receivers of a new device; 0 for the same")
+	fs.IntVar(&cfg.GuardSlowReports, "guard-slow-reports", cfg.GuardSlowReports, "how many users must report one within a day for it to be slowed; -1 for none")
+	fs.TextVar(&cfg.GuardSlowEvery, "guard-slow-every", cfg.GuardSlowEvery, "to one message in this time it is slowed")
+	fs.IntVar(&cfg.GuardRefuseReports, "guard-refuse-reports", cfg.GuardRefuseReports, "how many users must report one within a day for it to be refused; 0 for none")
 }

@@ -27,6 +27,7 @@ func commands() []command {
 	return []command{
 		{"serve", "run the chat server", runServe},
 		{"status", "show how a running server is doing", runStatus},
+		{"guard", "show what a running server has held back as spam", runGuard},
 		{"store", "look at, mend, copy or place anew what a server keeps", runStore},
 		{"keys", "make, show or change the server's keys", runKeys},
 		{"token", "make a token with which a device registers", runToken},

@@ -66,10 +66,13 @@ func printed(name string, text []byte, stdout, stderr io.Writer) int {
 }
 
 // fetchStatus reads /status.
-func fetchStatus(admin string) ([]byte, error) {
+func fetchStatus(admin string) ([]byte, error) { return fetchPage(admin, "/status") }
+
+// fetchPage reads a page of a server's admin listener.
+func fetchPage(admin, page string) ([]byte, error) {
 	client := &http.Client{Timeout: statusTimeout}
 	defer client.CloseIdleConnections()
-	resp, err := client.Get("http://" + admin + "/status")
+	resp, err := client.Get("http://" + admin + page)
 	if err != nil {
 		return nil, notAnswered(admin, err)
 	}
