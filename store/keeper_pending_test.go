@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -372,4 +373,36 @@ func TestAPlaceOfAGroupIsAUserLikeAnyOther(t *testing.T) {
 	if l.loop != w.o.Home(groupPlace) || heads[2].Device != DeviceState || heads[2].User == math.MaxUint64 {
 		t.Errorf("%+v", heads)
 	}
+}
+
+// TestASalvageOfAllTablesBringsNoMailboxBackThatIsGone: without a manifest old tables are read first, and what is gone is in one of them.
+func TestASalvageOfAllTablesBringsNoMailboxBackThatIsGone(t *testing.T) {
+	fs := vfs.NewMem()
+	o := openOffline(t, fs)
+	for _, gone := range []bool{false, true} {
+		batch := o.NewBatch()
+		for user := range uint64(4) {
+			if gone && user%2 == 0 {
+				batch.DropMailbox(user, DevicePending)
+			} else if !gone {
+				batch.PutHead(&Head{User: user, Device: DevicePending, Last: 1, Counts: Counts{Messages: 1, Bytes: 1}})
+				batch.PutEntry(&Entry{Key: Key{User: user, Device: DevicePending, Seq: 1}, Kind: KindMessage}, []byte("x"))
+			}
+		}
+		must(t, o.Apply(batch))
+		must(t, o.Flush())
+	}
+	must(t, o.Close())
+	names, err := fs.List("mailboxes")
+	must(t, err)
+	for _, name := range names {
+		if strings.HasPrefix(name, "MANIFEST") {
+			putFile(t, fs, "mailboxes/"+name, "")
+		}
+	}
+	to, r, _ := salvaged(t, fs)
+	if !r.AllTables || r.Made > 0 || r.Mailboxes != 2 {
+		t.Errorf("%+v", r)
+	}
+	same(t, "index", indexOf(t, to), []uint64{1, 3})
 }
