@@ -248,6 +248,9 @@ func TestDecisionsAreTheNewest(t *testing.T) {
 func TestATableHoldsSoManyAndNoMore(t *testing.T) {
 	table := newGuardTable[uint64](3, 64)
 	for user := uint64(1); user <= 10_000; user++ {
+		if at := table.enter(user, uint32(user)); user > 1 && *at != 0 {
+			t.Fatalf("%d begins with %d, which was another's", user, *at)
+		}
 		*table.enter(user, uint32(user)) = user
 		if at := table.find(user); at == nil || *at != user {
 			t.Fatalf("%d is not there", user)

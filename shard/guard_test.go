@@ -108,6 +108,17 @@ func TestWhatAGuardRefusesIsRejected(t *testing.T) {
 	}
 }
 
+// TestWhatGoesNowhereIsNotJudged: a SEND that the session has found wrong is rejected whatever the guard says.
+func TestWhatGoesNowhereIsNotJudged(t *testing.T) {
+	r := newGuardedRig()
+	msg := message{kind: msgSend, user: r.m.user, device: 2, peer: 77, seq: 1, code: uint8(codec.CodeTooLarge)}
+	r.s.out.reset()
+	r.m.uplink(testNow, &mailboxEvent{kind: evMessage, message: &msg}, &r.s.world, &r.s.out)
+	if len(r.g.asked) != 0 || r.m.mark != 1 {
+		t.Errorf("asked %+v, mark %d", r.g.asked, r.m.mark)
+	}
+}
+
 // TestADeviceIsNewFromItsFirstLogin; one that is not remembered was there for long.
 func TestADeviceIsNewFromItsFirstLogin(t *testing.T) {
 	r := newGuardedRig()
