@@ -135,6 +135,14 @@ type GroupEvent struct {
 	Time     time.Time
 }
 
+// GroupPlaced reports where in a group's order a message of this device stands. It comes once, after the first tick; who misses it in a crash does
+// without. It needs no Ack.
+type GroupPlaced struct {
+	Group    uint64
+	ID       uint64 // of the message, as Send returned it
+	GroupSeq uint64
+}
+
 // DevicesRefused reports that the server showed a list of a user's devices which the user's primary device has not signed, as this client knows it: a
 // server that lies, or a user with a new primary. The list is not used; after a person has made sure of the user, TrustDevices takes it.
 type DevicesRefused struct {
@@ -181,6 +189,7 @@ type Disconnected struct {
 
 func (Message) event()        {}
 func (GroupEvent) event()     {}
+func (GroupPlaced) event()    {}
 func (Tick) event()           {}
 func (Rejected) event()       {}
 func (Refused) event()        {}

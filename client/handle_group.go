@@ -10,6 +10,9 @@ import (
 // handleGroupEvent takes what the server has made of a change of a group. It is settled at once, and so is what this version does not know. The mutex
 // is held on entry and not on return.
 func (c *Client) handleGroupEvent(l *link, v *codec.Deliver) error {
+	if v.Kind == codec.PayloadGroupPlace {
+		return c.handlePlace(l, v)
+	}
 	kept := c.keeps(v)
 	arrival, before, fresh := c.down.accept(v)
 	var ev GroupEvent
@@ -30,6 +33,27 @@ func (c *Client) handleGroupEvent(l *link, v *codec.Deliver) error {
 	c.mu.Unlock()
 	if fresh {
 		c.emit(l, ev)
+	}
+	return nil
+}
+
+// handlePlace takes the place of a message that this device has sent. The mutex is held on entry and not on return.
+func (c *Client) handlePlace(l *link, v *codec.Deliver) error {
+	_, _, fresh := c.down.accept(v)
+	if fresh {
+		c.down.settleNewest()
+	}
+	if c.down.settle(c.journal.staged) {
+		c.urgently(c.cfg.now())
+	}
+	var ids []span
+	if fresh && v.Group != 0 && v.From == c.cfg.user && v.Device == c.cfg.device && v.Gen == c.generation {
+		ids = c.again.known(v.ID, v.ID, false)
+	}
+	c.poke()
+	c.mu.Unlock()
+	for _, id := range ids {
+		c.emit(l, GroupPlaced{Group: v.Group, ID: id.first, GroupSeq: v.GroupSeq})
 	}
 	return nil
 }
