@@ -52,14 +52,6 @@ func (t *againTable) find(id uint64) (Again, bool) {
 	return t.rows[i], true
 }
 
-// root is the number that the application knows a message by, and how often it was sent again.
-func (t *againTable) root(id uint64) (root uint64, tries uint8) {
-	if a, ok := t.find(id); ok {
-		return a.Root, a.Tries
-	}
-	return id, 0
-}
-
 // newest is the number that stands for a message now; its root when it was never sent again.
 func (t *againTable) newest(root uint64) uint64 {
 	for i := len(t.rows) - 1; i >= 0; i-- {

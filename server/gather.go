@@ -48,10 +48,10 @@ func (g *gatherer) gather() *snapshot {
 	next := &snapshot{born: g.last.born, at: now, loops: make([]loopCounters, len(g.handlers))}
 	copy(next.loops, g.last.loops)
 	asked := g.ask()
-	deadline := time.NewTimer(StatsTimeout)
-	defer deadline.Stop()
+	deadline := make(chan struct{}) // closed: each loop that is silent sees it
+	defer time.AfterFunc(StatsTimeout, func() { close(deadline) }).Stop()
 	for i, r := range asked {
-		if !answered(r, deadline.C) {
+		if !answered(r, deadline) {
 			continue
 		}
 		next.loops[i].shard, next.loops[i].store, next.loops[i].gate, next.loops[i].answeredAt = r.shard, r.store, r.gate, g.now()
@@ -77,7 +77,7 @@ func (g *gatherer) ask() []*loopReport {
 }
 
 // answered waits for one loop. Once the deadline has fired, it only looks.
-func answered(r *loopReport, deadline <-chan time.Time) bool {
+func answered(r *loopReport, deadline <-chan struct{}) bool {
 	if r == nil {
 		return false
 	}

@@ -29,3 +29,16 @@ func TestALoopIsSilentSinceItsLastAnswerOrItsBirth(t *testing.T) {
 		}
 	}
 }
+
+// TestTwoSilentLoopsAreBothGivenUp: the deadline is one for all.
+func TestTwoSilentLoopsAreBothGivenUp(t *testing.T) {
+	deadline := make(chan struct{})
+	close(deadline)
+	done := make(chan struct{})
+	close(done)
+	for i, r := range []*loopReport{{done: make(chan struct{})}, {done: make(chan struct{})}, {done: done}} {
+		if got := answered(r, deadline); got != (i == 2) {
+			t.Errorf("loop %d: answered is %v", i, got)
+		}
+	}
+}

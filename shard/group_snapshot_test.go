@@ -112,8 +112,6 @@ func TestASnapshotThatCannotBe(t *testing.T) {
 	}
 }
 
-func (g *group) member(user uint64) *member { return g.find(user) }
-
 // FuzzGroupSnapshot: bytes are a group that can be written and read again, or an error; and whatever it is can be gone on with.
 func FuzzGroupSnapshot(f *testing.F) {
 	for _, n := range []int{2, 3, 5} { // small ones: what is found is made smaller byte by byte

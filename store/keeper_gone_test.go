@@ -114,11 +114,10 @@ func TestNothingThatWasDroppedComesBackAsAnEntry(t *testing.T) {
 			ended := map[boxKey]*worldBox{}
 			for range 150 {
 				k := boxKey{1 + 3*w.rng.Uint64N(3), []uint8{1, DevicePending, DeviceState}[w.rng.IntN(3)]}
-				b := l.boxes[k]
-				if b == nil && ended[k] != nil {
-					b = l.anew(ended[k])
+				if l.boxes[k] == nil && ended[k] != nil {
+					l.anew(ended[k])
 				}
-				b = l.box(k.user, k.device)
+				b := l.box(k.user, k.device)
 				switch n := w.rng.IntN(8); {
 				case n < 4:
 					l.append(b, 40)
