@@ -30,6 +30,7 @@ import (
 //	gread C GROUP GSEQ CSEQ      RECEIPT read of a group's messages
 //	policy USER VERSION [K=V...] the server tells what a user has decided; blocked=A,B, presence and lastseen=0..2, contacts=A,B, devices=VERSION:D,D
 //	remove USER DEVICE | forget USER  the server tells that a device is removed, an account deleted
+//	repeat N COMMAND...          a command N times; #5 in it is 5, 6, 7...
 //	hold | go                    what follows happens in the same turn, until go
 //	raw C HEX                    any bytes
 //	pieces C N...                the next bytes arrive in such pieces
@@ -48,7 +49,7 @@ func scriptCommands() map[string]func(s *script, args []string) []string {
 		"pieces": (*script).pieces, "fin": (*script).fin, "drop": (*script).drop, "advance": (*script).advance,
 		"drain": (*script).drain, "restart": (*script).restart, "panic": (*script).panic, "stats": (*script).stats,
 		"group": (*script).group, "gsend": (*script).gsend, "gread": (*script).gread,
-		"hold": (*script).hold, "go": (*script).goOn,
+		"repeat": (*script).repeat, "hold": (*script).hold, "go": (*script).goOn,
 		"policy": (*script).policy, "remove": (*script).remove, "forget": (*script).forget,
 	}
 }

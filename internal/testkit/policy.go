@@ -2,6 +2,7 @@ package testkit
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"trunkline/shard"
@@ -63,4 +64,22 @@ func (s *script) hold([]string) []string {
 func (s *script) goOn([]string) []string {
 	s.holding = false
 	return nil
+}
+
+// repeat runs a command many times.
+func (s *script) repeat(args []string) (said []string) {
+	command := scriptCommands()[args[1]]
+	if command == nil {
+		s.t.Fatalf("no command %q", args[1])
+	}
+	for n := range s.number(args[0]) {
+		counted := slices.Clone(args[2:])
+		for i, text := range counted {
+			if first, ok := strings.CutPrefix(text, "#"); ok {
+				counted[i] = strconv.FormatUint(s.number(first)+n, 10)
+			}
+		}
+		said = append(said, command(s, counted)...)
+	}
+	return said
 }
