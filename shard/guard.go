@@ -35,8 +35,8 @@ func (m *mailbox) guarded(now int64, msg *message, w *world, out *effects) Verdi
 		return Verdict{}
 	}
 	first := out.hasMet && !w.pairs.knows(out.met)
-	a := Attempt{User: m.user, Device: m.device, Peer: msg.peer, Bytes: len(msg.payload), First: first, SeenSec: w.births.seen(m.user, m.device)}
-	v := w.cfg.Guard.Judge(now, &a)
+	w.attempt = Attempt{User: m.user, Device: m.device, Peer: msg.peer, Bytes: len(msg.payload), First: first, SeenSec: w.births.seen(m.user, m.device)}
+	v := w.cfg.Guard.Judge(now, &w.attempt)
 	if v.Code != codec.CodeNone {
 		w.stats.Guarded[min(int(v.Rule), len(w.stats.Guarded)-1)]++
 		out.hasMet = false

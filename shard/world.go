@@ -34,6 +34,7 @@ type world struct {
 	helds     *slab.Slab[held]
 	states    map[uint64]*userState
 	tape      codec.Tape // of NODE frames
+	attempt   Attempt    // that the guard is asked about: one for all, or each would be garbage
 	ledgers   *slab.Slab[ledger]
 
 	pushing pushScan
