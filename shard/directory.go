@@ -32,7 +32,8 @@ func (s *Shard) unheard(m *message) {
 // takeForMailbox gives s.current to a mailbox of this loop.
 func (s *Shard) takeForMailbox(now int64) {
 	m := &s.current
-	if m.kind == msgReceipt && m.seq != 0 && s.policyOf(m.user).blocks(m.peer) { // what somebody has read who is blocked
+	if m.kind == msgReceipt && (ownDevice(m.device) || m.seq != 0 && s.policyOf(m.user).blocks(m.peer)) {
+		// The device is the server's own, or who is blocked has read something.
 		s.stats.ReceiptsIn++
 		s.stats.ReceiptsDropped++
 		s.answerReceipt(m)

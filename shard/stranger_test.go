@@ -1,0 +1,100 @@
+package shard
+
+import (
+	"testing"
+
+	"trunkline/codec"
+	"trunkline/codec/iq"
+	"trunkline/store"
+)
+
+// club is a group on the rig's loop, with members who live there too. What strangers and members who mean harm may do to it is tried here.
+type club struct {
+	*diskRig
+	place   uint64
+	members []uint64 // the first one is its admin
+}
+
+func newClub(t *testing.T, size int, change func(c *Config)) *club {
+	t.Helper()
+	c := &club{diskRig: newDiskRig(t, change)}
+	for user := uint64(1001); len(c.members) < size; user++ {
+		if c.home(user) == 0 {
+			c.enrol(user, 0, connA+Conn(len(c.members)), 1)
+			c.members = append(c.members, user)
+		}
+	}
+	token := uint64(1)
+	for c.home(c.groupPlace(c.members[0], token)) != 0 {
+		token++
+	}
+	c.place = c.groupPlace(c.members[0], token)
+	c.ask(0, &iq.Request{Op: iq.OpGroupCreate, Token: token, Users: c.members[1:]})
+	c.settle()
+	if g := c.groups[c.place]; g == nil || len(g.members) != size {
+		t.Fatalf("no group: %+v", g)
+	}
+	return c
+}
+
+// settle has the disk answer and write until nothing is on its way.
+func (c *club) settle() {
+	for range 3 {
+		c.settleLoads(1000)
+		c.settleDisk()
+	}
+}
+
+// ask has a member ask the group for something.
+func (c *club) ask(who int, r *iq.Request) {
+	r.Ref = 1
+	if r.Op != iq.OpGroupCreate {
+		r.Group = groupID(c.place)
+	}
+	c.say(message{
+		kind: msgAsk, user: c.place, peer: c.members[who], conn: connA + Conn(who), code: uint8(r.Op), last: 1,
+		payload: must(iq.AppendRequest(nil, r)),
+	})
+}
+
+// code is what the last answer to a member says.
+func (c *club) code(t *testing.T, who int) codec.ErrorCode {
+	t.Helper()
+	answers := c.sheet(connA + Conn(who)).answers
+	if len(answers) == 0 {
+		t.Fatal("no answer")
+	}
+	var tape codec.Tape
+	var a iq.Answer
+	f, _, err := codec.Next([]byte(answers[len(answers)-1]), codec.FrameBytesMax)
+	if err == nil {
+		_, err = iq.ParseReply(&tape, f, &a, &iq.Notice{})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.Code
+}
+
+// waiting is how many entries wait in a mailbox of the rig.
+func (r *diskRig) waiting(place uint64, device uint8) (n int) {
+	r.disk.queue.Scan(place, device, 0, func(*store.Entry, []byte) bool { n++; return true })
+	return n
+}
+
+func TestReceiptsDoNotReachTheServersOwnMailboxes(t *testing.T) {
+	c := newClub(t, 2, nil)
+	user := c.members[1]
+	c.SetPolicy(c.now, user, &Policy{Version: 1, Blocked: []uint64{9}}, Reply{})
+	for _, device := range []uint8{store.DevicePending, store.DeviceState} {
+		before := c.waiting(user, device)
+		c.say(message{kind: msgReceipt, user: user, device: device, peer: 2002, first: 1, last: 1, seq: 5, code: uint8(codec.ReceiptRead)})
+		if c.said[msgStored] == nil || c.said[msgStored].seq != 5 {
+			t.Fatal("the reader is not answered")
+		}
+		delete(c.said, msgStored)
+		if n := c.waiting(user, device); n != before {
+			t.Errorf("device %d has %d entries, had %d", device, n, before)
+		}
+	}
+}
