@@ -217,9 +217,16 @@ func (s *Shard) takeMark(now int64, g *groupHome, m *message) {
 	if g == nil {
 		return
 	}
+	who := g.find(m.peer)
+	if who == nil {
+		return
+	}
+	before := *who
 	s.groupTicks = g.mark(m.peer, codec.ReceiptKind(m.code), m.first, s.groupTicks[:0])
 	s.tellTicks(g.id, s.groupTicks, uint32(now/1000))
-	s.dirtyGroup(now, g)
+	if *who != before { // else a stranger could have the group saved as often as it likes
+		s.dirtyGroup(now, g)
+	}
 }
 
 // dirtyGroup has a group's marks and messages saved in a while.

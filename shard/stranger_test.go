@@ -98,3 +98,19 @@ func TestReceiptsDoNotReachTheServersOwnMailboxes(t *testing.T) {
 		}
 	}
 }
+
+func TestMarksThatSayNothingAreNotSaved(t *testing.T) {
+	c := newClub(t, 2, nil)
+	g := c.groups[c.place]
+	for _, from := range []uint64{2002, c.members[0]} {
+		c.say(message{kind: msgMark, user: c.place, peer: from, first: g.members[0].delivered, code: uint8(codec.ReceiptDelivered)})
+		if g.dirtyMs != 0 {
+			t.Errorf("a mark of %d that moves nothing has the group saved", from)
+		}
+	}
+	g.take(sentBy{user: c.members[0], cseq: 1})
+	c.say(message{kind: msgMark, user: c.place, peer: c.members[1], first: g.seq, code: uint8(codec.ReceiptRead)})
+	if g.dirtyMs == 0 {
+		t.Error("a mark that moves is not saved")
+	}
+}
