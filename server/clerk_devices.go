@@ -100,6 +100,9 @@ func misfit(list *iq.DeviceList, known []store.Device) string {
 	if list.Version == 0 {
 		return "the version must be above 0"
 	}
+	if len(list.List) == 0 || list.List[0] != 0 {
+		return "device 0, the primary, must be the first of the list"
+	}
 	for i, device := range list.List {
 		if i > 0 && device <= list.List[i-1] {
 			return "devices must be ascending"

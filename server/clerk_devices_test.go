@@ -118,6 +118,7 @@ func TestThePrimarySignsTheListOfDevices(t *testing.T) {
 	companion.refused(codec.CodeNotAllowed, signed(1, primary.sign, 0, 3))
 	w.refused(codec.CodeInvalid, signed(1, stranger, 0, 3))
 	w.refused(codec.CodeInvalid, signed(1, primary.sign, 0, 4))
+	w.refused(codec.CodeInvalid, signed(1, primary.sign, 3)) // a list without the primary
 	good := signed(5, primary.sign, 0, 3)
 	w.must(good)
 	w.must(good) // the answer was lost
