@@ -11,7 +11,7 @@
 // an old one is sent again under its old id for the application, which never hears of it. It pins the key of each user's primary device at first use
 // and believes no list of devices that this key has not signed.
 //
-// Main types: Client, Event (Message, GroupEvent, Tick, ...), State (where keys, outbox, inbox and marks live: a file, memory, or the
+// Main types: Client, Event (Message, GroupEvent, GroupPlaced, Tick, ...), State (where keys, outbox, inbox and marks live: a file, memory, or the
 // application's own). Methods of Client are safe for any goroutine. Two goroutines run for each client, the reader,
 // which also reconnects, and the writer; both end with Close.
 //

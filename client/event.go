@@ -6,7 +6,7 @@ import (
 	"trunkline/codec"
 )
 
-// Event is one of Message, GroupEvent, Tick, Rejected, Refused, CaughtUp, Presence, Typing, DevicesRefused, Connected, Disconnected.
+// Event is one of Message, GroupEvent, GroupPlaced, Tick, Rejected, Refused, CaughtUp, Presence, Typing, DevicesRefused, Connected, Disconnected.
 type Event interface{ event() }
 
 // Message is something somebody sent to this device. It comes again in a later run until it was acknowledged.

@@ -127,6 +127,42 @@ func TestAMessageFromBeforeTheGroupChangedIsSentAgainAsOneMessage(t *testing.T) 
 	})
 }
 
+func TestAMessageLearnsItsPlaceOnce(t *testing.T) {
+	overBoth(t, func(t *testing.T, f *fake) {
+		c, p, _ := f.connect(welcome(0))
+		first := sendGroup(t, c, "one")
+		p.anySend()
+		p.tick(1)
+		want[Tick](t, c)
+		p.place(1, 1, 8)
+		if ev := want[GroupPlaced](t, c); ev != (GroupPlaced{Group: testGroup, ID: first, GroupSeq: 8}) {
+			t.Errorf("placed %+v", ev)
+		}
+		p.expectAck(1) // nobody has to acknowledge it
+		p.place(2, 1, 8)
+		noEvent(t, c)
+		p.expectAck(2)
+		second := sendGroup(t, c, "two")
+		p.anySend()
+		p.reject(3, codec.CodeEpochStale, testGroup, 2, 2)
+		for p.next().Kind == codec.KindAck {
+		}
+		p.tick(3)
+		p.place(4, 3, 9) // under its new number
+		for {
+			ev, ok := (<-c.Events()).(GroupPlaced)
+			if !ok {
+				continue
+			}
+			if ev.ID != second || ev.GroupSeq != 9 {
+				t.Errorf("placed %+v, want message %d", ev, second)
+			}
+			break
+		}
+		closeClient(t, c)
+	})
+}
+
 func TestAMessageIsNotSentAgainForEver(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t)

@@ -46,14 +46,15 @@ func (c *Client) handlePlace(l *link, v *codec.Deliver) error {
 	if c.down.settle(c.journal.staged) {
 		c.urgently(c.cfg.now())
 	}
-	var ids []span
-	if fresh && v.Group != 0 && v.From == c.cfg.user && v.Device == c.cfg.device && v.Gen == c.generation {
-		ids = c.again.known(v.ID, v.ID, false)
+	mine := v.Group != 0 && v.From == c.cfg.user && v.Device == c.cfg.device && v.Gen == c.generation
+	id := v.ID
+	if a, repeated := c.again.find(id); repeated {
+		id = a.Root
 	}
 	c.poke()
 	c.mu.Unlock()
-	for _, id := range ids {
-		c.emit(l, GroupPlaced{Group: v.Group, ID: id.first, GroupSeq: v.GroupSeq})
+	if fresh && mine {
+		c.emit(l, GroupPlaced{Group: v.Group, ID: id, GroupSeq: v.GroupSeq})
 	}
 	return nil
 }

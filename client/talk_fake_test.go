@@ -104,6 +104,15 @@ func (p *peer) groupEvent(seq, groupSeq, by uint64, e iq.Event) {
 	}))
 }
 
+// place says where in the group's order a message of this device stands.
+func (p *peer) place(seq, cseq, groupSeq uint64) {
+	p.t.Helper()
+	p.write(codec.AppendDeliver(nil, &codec.Deliver{
+		Seq: seq, From: testUser, Gen: testGen, Kind: codec.PayloadGroupPlace, ID: cseq, TimeSec: 1_700_000_000, Flags: codec.FlagGroup,
+		Group: testGroup, GroupSeq: groupSeq,
+	}))
+}
+
 // primary is a user's primary device that signs lists.
 type primary struct {
 	user uint64

@@ -68,7 +68,7 @@ func inviteFlags(a *asking, fs *flag.FlagSet) {
 
 func receiptFlags(a *asking, fs *flag.FlagSet) {
 	groupOption(a, fs)
-	fs.Uint64Var(&a.seq, "seq", 0, "`number` of the message in its group: group_seq of recv")
+	fs.Uint64Var(&a.seq, "seq", 0, "`number` of the message in its group: group_seq of send and recv")
 }
 
 var errNoGroup = errors.New("--group says which group and is required")

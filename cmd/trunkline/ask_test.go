@@ -131,7 +131,7 @@ func TestAGroupOnTheCommandLine(t *testing.T) {
 		t.Fatalf("created %+v", made)
 	}
 	g := made[0].Group
-	if l := w.run("send", "--user", "1", "--group", g, "hello", "all"); len(l) != 1 || l[0].Group != g || l[0].Tick != "server" || l[0].To != 0 {
+	if l := w.run("send", "--user", "1", "--group", g, "hello", "all"); len(l) != 1 || l[0].Group != g || l[0].Tick != "server" || l[0].To != 0 || l[0].GroupSeq != 2 {
 		t.Errorf("sent %+v", l)
 	}
 	messages, changes := w.recv("2", 1, "--read")

@@ -24,7 +24,9 @@ const sendHelp = `Usage: trunkline send --user ME --to YOU [flags] TEXT...
        trunkline send --user ME --group G [flags] TEXT... (to a group, written as in g123)
 
 Sends one message and waits for its tick. Prints one line of JSON: id, from, to or group, text (or data, base64, for what is
-not UTF-8), tick (waiting, server, delivered or read: how far it came; or rejected) and ts (unix seconds).
+not UTF-8), tick (waiting, server, delivered or read: how far it came; or rejected) and ts (unix seconds). A message to a group
+has group_seq too, its place in the group's order, which trunkline group receipts --seq takes; it is left out when the server
+has not told it within a second.
 Exit status: 0 the tick came, 1 rejected or another error, 2 wrong flags, 3 the tick did not come in time. A message that
 was not taken by the server stays in the outbox and leaves with the next command of this device. Messages that arrive
 meanwhile are kept beside it; the next recv or chat of this device shows them.
@@ -32,6 +34,9 @@ meanwhile are kept beside it; the next recv or chat of this device shows them.
 
 // sendTimeout is the default of send --timeout.
 const sendTimeout = 30 * time.Second
+
+// placeWait is how long send waits, behind the tick, for the place of a message in its group.
+const placeWait = time.Second
 
 type sendOptions struct {
 	deviceOptions
@@ -161,6 +166,9 @@ func (o *sendOptions) run(ctx context.Context, state client.State, stdout, stder
 	var reached sendResult
 	if err == nil {
 		reached, err = o.await(ctx, c, id)
+		if err == nil && o.group != 0 && reached.groupSeq == 0 {
+			reached.groupSeq = awaitPlace(ctx, c, id)
+		}
 		if werr := o.print(stdout, id, reached); werr != nil {
 			err = errors.Join(err, werr)
 		}
@@ -191,6 +199,7 @@ type sendResult struct {
 	at       time.Time
 	final    bool // it can't be rejected any more
 	rejected bool
+	groupSeq uint64 // its place in the group's order; 0: not known yet
 }
 
 // await follows the message until the tick that is waited for. Errors: a rejection's code, what ended the client, ctx's.
@@ -214,6 +223,10 @@ func (o *sendOptions) await(ctx context.Context, c *client.Client, id uint64) (s
 		switch ev := ev.(type) {
 		case client.Tick:
 			o.tick(&r, &ev, id)
+		case client.GroupPlaced:
+			if ev.ID == id {
+				r.groupSeq = ev.GroupSeq
+			}
 		case client.CaughtUp:
 			if asked == 0 || ev.No < asked || r.final {
 				break
@@ -237,6 +250,27 @@ func (o *sendOptions) await(ctx context.Context, c *client.Client, id uint64) (s
 		}
 	}
 	return r, nil
+}
+
+// awaitPlace waits for the message's place in its group, but not long: it has had its tick. 0: it did not come.
+func awaitPlace(ctx context.Context, c *client.Client, id uint64) uint64 {
+	late := time.NewTimer(placeWait)
+	defer late.Stop()
+	for {
+		select {
+		case ev, open := <-c.Events():
+			if !open {
+				return 0
+			}
+			if p, ok := ev.(client.GroupPlaced); ok && p.ID == id {
+				return p.GroupSeq
+			}
+		case <-late.C:
+			return 0
+		case <-ctx.Done():
+			return 0
+		}
+	}
 }
 
 // tick takes what ev says of the message.
@@ -273,11 +307,12 @@ func (o *sendOptions) print(w io.Writer, id uint64, r sendResult) error {
 		From  uint64  `json:"from"`
 		To    uint64  `json:"to,omitempty"`
 		Group string  `json:"group,omitempty"`
+		Seq   uint64  `json:"group_seq,omitempty"`
 		Text  *string `json:"text,omitempty"`
 		Data  string  `json:"data,omitempty"`
 		Tick  string  `json:"tick"`
 		TS    int64   `json:"ts"`
-	}{ID: id, From: uint64(o.user), To: uint64(o.to), Group: o.group.String(), Tick: r.level.String(), TS: r.at.Unix()}
+	}{ID: id, From: uint64(o.user), To: uint64(o.to), Group: o.group.String(), Seq: r.groupSeq, Tick: r.level.String(), TS: r.at.Unix()}
 	if r.rejected {
 		line.Tick = "rejected"
 	}
