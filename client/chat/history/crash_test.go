@@ -39,7 +39,7 @@ func writeForEver(path string) {
 		for i := next; i < next+5; i++ {
 			w.Lines = append(w.Lines, heard(friend, i, fmt.Sprint("line ", i, strings.Repeat(" and more", int(i%300)))))
 		}
-		if _, err = s.Write(&w); err == nil {
+		if _, _, err = s.Write(&w); err == nil {
 			fmt.Println("kept", next+4)
 		}
 	}

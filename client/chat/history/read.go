@@ -156,18 +156,21 @@ func (s *Store) Unsettled(n int) ([]uint64, error) {
 func (s *Store) lines(query string, args ...any) ([]talk.Line, error) {
 	var list []talk.Line
 	err := s.each(query, func(r *sql.Rows) error {
-		var l talk.Line
-		var peer, sender, at, id, gseq, cseq int64
-		var level, code int
-		if err := r.Scan(&l.Row, &peer, &sender, &l.Mine, &l.Kind, &l.Text, &at, &l.Device, &l.Gen, &id, &gseq, &l.Seen, &cseq, &level, &code); err != nil {
-			return err
-		}
-		l.Peer, l.From, l.At, l.ID, l.GroupSeq, l.Cseq = talk.Peer(peer), uint64(sender), time.UnixMilli(at), uint64(id), uint64(gseq), uint64(cseq)
-		l.Level, l.Code = client.TickLevel(level), codec.ErrorCode(code)
+		l, err := scanLine(r)
 		list = append(list, l)
-		return nil
+		return err
 	}, args...)
 	return list, err
+}
+
+// scanLine reads a row with the columns of a line.
+func scanLine(r interface{ Scan(...any) error }) (l talk.Line, err error) {
+	var peer, sender, at, id, gseq, cseq int64
+	var level, code int
+	err = r.Scan(&l.Row, &peer, &sender, &l.Mine, &l.Kind, &l.Text, &at, &l.Device, &l.Gen, &id, &gseq, &l.Seen, &cseq, &level, &code)
+	l.Peer, l.From, l.At, l.ID, l.GroupSeq, l.Cseq = talk.Peer(peer), uint64(sender), time.UnixMilli(at), uint64(id), uint64(gseq), uint64(cseq)
+	l.Level, l.Code = client.TickLevel(level), codec.ErrorCode(code)
+	return l, err
 }
 
 // each calls f for every row that a query gives.

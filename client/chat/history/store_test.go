@@ -35,7 +35,7 @@ func heard(from, id uint64, text string) talk.Line {
 
 func write(t *testing.T, s *Store, w talk.Write) []talk.Line {
 	t.Helper()
-	kept, err := s.Write(&w)
+	kept, _, err := s.Write(&w)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -418,7 +418,7 @@ func TestAFullDiskIsAClearErrorAndCostsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	long := heard(friend, 2, string(make([]byte, 60_000)))
-	if _, err := s.Write(&talk.Write{Lines: []talk.Line{heard(friend, 3, "with it"), long}}); !errors.Is(err, ErrFull) {
+	if _, _, err := s.Write(&talk.Write{Lines: []talk.Line{heard(friend, 3, "with it"), long}}); !errors.Is(err, ErrFull) {
 		t.Fatalf("Write: %v", err)
 	}
 	if n := len(newest(t, s, friend).Lines); n != 1 {

@@ -10,16 +10,24 @@ import (
 	"trunkline/codec"
 )
 
-// Write keeps a burst in one transaction and answers its lines with their rows; row 0 is a line that was there already. Errors: ErrFull, SQLite's.
-func (s *Store) Write(w *talk.Write) ([]talk.Line, error) {
-	kept := append([]talk.Line(nil), w.Lines...)
-	err := s.within(func(tx *sql.Tx) error {
+// Write keeps a burst in one transaction and answers its lines with their rows (row 0 is a line that was there already), and own lines that were
+// moved. Errors: ErrFull, SQLite's.
+func (s *Store) Write(w *talk.Write) (kept []talk.Line, moved []talk.Moved, err error) {
+	err = s.within(func(tx *sql.Tx) error {
+		kept, moved = append([]talk.Line(nil), w.Lines...), nil
+		places := w.Places
 		for i := range kept {
+			if places, moved, err = s.place(tx, places, &kept[i], moved); err != nil {
+				return err
+			}
 			row, err := s.insert(tx, &kept[i], 0)
 			if err != nil {
 				return err
 			}
 			kept[i].Row = row
+		}
+		if _, moved, err = s.place(tx, places, nil, moved); err != nil {
+			return err
 		}
 		for i := range w.Ticks {
 			if err := s.raise(tx, &w.Ticks[i]); err != nil {
@@ -35,9 +43,9 @@ func (s *Store) Write(w *talk.Write) ([]talk.Line, error) {
 		return putKnown(tx, w)
 	})
 	if err != nil {
-		return nil, told("write history", err)
+		return nil, nil, told("write history", err)
 	}
-	return kept, nil
+	return kept, moved, nil
 }
 
 // insert adds a line; row 0 when its place in its stream is taken.

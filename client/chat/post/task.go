@@ -68,8 +68,9 @@ func (o *Office) firmly(f func() error) bool {
 // write keeps a burst, then acknowledges it: what the history does not have the server keeps.
 func (o *Office) write(w talk.Write) {
 	var kept []talk.Line
+	var moved []talk.Moved
 	ok := o.firmly(func() (err error) {
-		kept, err = o.store.Write(&w)
+		kept, moved, err = o.store.Write(&w)
 		return err
 	})
 	if !ok {
@@ -80,6 +81,9 @@ func (o *Office) write(w talk.Write) {
 	}
 	if len(kept) > 0 {
 		o.tell(talk.Kept{Lines: kept})
+	}
+	for _, m := range moved {
+		o.tell(m)
 	}
 	for i := range kept {
 		if kept[i].Seen == talk.SeenOwed {

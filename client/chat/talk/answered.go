@@ -247,9 +247,19 @@ func (m *Model) showGroup(g *Group, in *client.Group) {
 }
 
 func (m *Model) receipts(in Answered) {
-	c := &Card{Title: "Who has it"}
+	c := &Card{Title: "Who has “" + cut(CleanLine(in.Ask.Text), QuoteRunesMax) + "”"}
 	for _, r := range in.Receipts {
-		c.add(m.Name(r.User), r.Level.String())
+		word := "not yet"
+		switch {
+		case r.Level >= client.TickRead:
+			word = "read it"
+		case r.Level >= client.TickDelivered:
+			word = "has it"
+		}
+		c.add(m.Name(r.User), word)
+	}
+	if len(in.Receipts) == 0 {
+		c.add("", "Nobody else was in the group.")
 	}
 	m.Card = c
 }

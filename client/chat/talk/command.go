@@ -3,6 +3,7 @@ package talk
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -73,6 +74,7 @@ func Commands() []Command {
 		{"subject", "NAME", "name this group anew", runSubject},
 		{"invite", "[off]", "make a code with which anybody joins this group, or end it", runInvite},
 		{"join", "CODE", "join a group", runJoin},
+		{"receipts", "[N]", "who has read your newest message in this group; 2: the one before it", runReceipts},
 		{"leave", "", "leave this group", runLeave},
 		{"info", "", "who is in this group, or the profile of this user", runInfo},
 		{"block", "[NUMBER]", "hear nothing of a user any more", ofBlock(iq.OpBlocksAdd)},
@@ -203,6 +205,24 @@ func runJoin(m *Model, _ time.Time, args string) ([]Task, error) {
 		return nil, errors.New("that is no invite code; one looks like g12-0123…")
 	}
 	return m.ask(Ask{Op: iq.OpGroupJoin, Group: group, Code: code})
+}
+
+func runReceipts(m *Model, _ time.Time, args string) ([]Task, error) {
+	if !m.Open.IsGroup() {
+		return nil, errNoGroup
+	}
+	n := 1
+	if args != "" {
+		var err error
+		if n, err = strconv.Atoi(args); err != nil || n < 1 {
+			return nil, errors.New("it takes nothing, or a number: 1 is your newest message here, 2 the one before it")
+		}
+	}
+	l, ok := m.talks[m.Open].Placed(n)
+	if !ok {
+		return nil, errors.New("there is no such message of yours on this page that the group has")
+	}
+	return m.ask(Ask{Op: iq.OpGroupReceipts, Group: uint64(m.Open), Seq: l.GroupSeq, Text: l.Text})
 }
 
 func runLeave(m *Model, _ time.Time, _ string) ([]Task, error) {

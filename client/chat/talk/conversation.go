@@ -195,6 +195,7 @@ func (m *Model) sent(now time.Time, in Sent) {
 	}
 	if i := slices.IndexFunc(t.Lines, func(o Line) bool { return o.Local == l.Local }); i >= 0 {
 		t.Lines[i] = l
+		t.order(i)
 	}
 }
 

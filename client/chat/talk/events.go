@@ -26,6 +26,8 @@ func (m *Model) events(now time.Time, in Events) []Task {
 			m.tick(ev, &w)
 		case client.Rejected:
 			m.rejected(ev, &w)
+		case client.GroupPlaced:
+			m.placed(ev, &w)
 		case client.Refused:
 			if ev.RetryIn > 0 {
 				m.notify(now, fmt.Sprintf("the server takes nothing for the moment (%s); trying again in %v", Why(ev.Code), ev.RetryIn.Round(time.Second)))
@@ -42,7 +44,7 @@ func (m *Model) events(now time.Time, in Events) []Task {
 			m.disconnected(ev)
 		}
 	}
-	if len(w.Lines)+len(w.Ticks)+len(w.Rejects)+len(w.People)+len(w.Groups) > 0 || w.Ack != nil {
+	if len(w.Lines)+len(w.Ticks)+len(w.Rejects)+len(w.Places)+len(w.People)+len(w.Groups) > 0 || w.Ack != nil {
 		tasks = slices.Insert(tasks, 0, Task(w))
 	}
 	return tasks
@@ -151,6 +153,10 @@ func (m *Model) recall(l *Line) {
 		case client.Rejected:
 			if ev.ID == l.Cseq {
 				l.Code = ev.Code
+			}
+		case client.GroupPlaced:
+			if ev.ID == l.Cseq && ev.Group == uint64(l.Peer) {
+				l.GroupSeq = ev.GroupSeq
 			}
 		}
 	}

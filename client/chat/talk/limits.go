@@ -1,6 +1,10 @@
 package talk
 
-import "time"
+import (
+	"time"
+
+	"trunkline/client"
+)
 
 // Limits of what is kept in memory and shown. The history on disk has none of its own but the disk.
 const (
@@ -17,13 +21,15 @@ const (
 	EarlyMax = 64
 	// NameRunesMax bounds a name where it is shown. A longer one is cut.
 	NameRunesMax = 24
+	// QuoteRunesMax bounds a message in the title of a page. A longer one is cut.
+	QuoteRunesMax = 32
 )
 
 const (
 	// TypingEvery is how often a user who goes on writing is announced again: not more often than servers pass on.
 	TypingEvery = 4 * time.Second
-	// TypingLasts is how long an announcement is believed: two of them and some slack.
-	TypingLasts = 10 * time.Second
+	// TypingLasts is how long an announcement is believed: as long as the SDK believes it. The next one comes before that while the user goes on.
+	TypingLasts = client.TypingLasts
 	// TypingPause is how long a user who stopped in the middle of a line counts as writing.
 	TypingPause = 6 * time.Second
 	// IdleAfter is how long after the last key the user counts as away, in a terminal that keeps the focus.

@@ -37,7 +37,7 @@ type Model struct {
 
 	locals  uint64         // newest Line.Local
 	waiting int            // own lines that have no number yet
-	early   []client.Event // ticks and rejections that came while there were such
+	early   []client.Event // ticks, rejections and places that came while there were such
 }
 
 // Link is the connection.
@@ -125,6 +125,8 @@ func (m *Model) report(now time.Time, in Report) []Task {
 		m.kept(in)
 	case Sent:
 		m.sent(now, in)
+	case Moved:
+		m.moved(in)
 	case Page:
 		return m.page(in)
 	case Found:

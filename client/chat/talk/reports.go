@@ -28,6 +28,13 @@ type Sent struct {
 	Err  error
 }
 
+// Moved says that the history has moved an own line to the end of its conversation.
+type Moved struct {
+	Peer Peer
+	Cseq uint64
+	Row  int64 // where it is now
+}
+
 // Page answers Load. Lines are in the order of their rows.
 type Page struct {
 	Load  Load
@@ -69,6 +76,7 @@ type Events []client.Event
 func (Start) report()    {}
 func (Kept) report()     {}
 func (Sent) report()     {}
+func (Moved) report()    {}
 func (Page) report()     {}
 func (Found) report()    {}
 func (Answered) report() {}

@@ -13,6 +13,7 @@ type Write struct {
 	Lines   []Line // those with Seen SeenOwed have their read receipts sent after it
 	Ticks   []client.Tick
 	Rejects []client.Rejected
+	Places  []client.GroupPlaced // the lines move behind everything that is kept of their groups. Reported by Moved
 	People  []Person
 	Groups  []Group
 	Ack     *client.Message // the newest of the burst, nil: none
