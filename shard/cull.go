@@ -10,6 +10,7 @@ package shard
 //     that floor over generationsMax stays;
 //   - a receipt for a culled device, or a message to a culled companion, makes its mailbox anew too: companions are remembered, for
 //     those that never were must stay no_such_device. Over companionsMax a companion's mailbox stays;
+//   - a group's message names no devices: the mailboxes of who is in a group stay, and are made anew when it is added to one;
 //   - what is forgotten: when the user was last seen, and an unused rate.
 //
 // With a Disk nothing is forgotten, and none of the above is needed: a user whose devices are all away leaves memory whole, with whatever
@@ -142,6 +143,9 @@ func (m *mailbox) idle() int64 {
 // forgettable says whether all can be kept that must outlive a mailbox.
 func (s *Shard) forgettable(m *mailbox) bool {
 	if m.remembered() && len(s.wheel.companions) >= companionsMax {
+		return false
+	}
+	if u := s.states[m.user]; u != nil && len(u.groups) > 0 && m.state != mailboxGone {
 		return false
 	}
 	return m.givenOut(&s.world) <= generationsMax

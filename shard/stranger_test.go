@@ -114,3 +114,27 @@ func TestMarksThatSayNothingAreNotSaved(t *testing.T) {
 		t.Error("a mark that moves is not saved")
 	}
 }
+
+func TestWhoIsGoneIsNotAddedToGroups(t *testing.T) {
+	c := newClub(t, 2, nil)
+	gone := c.members[1] + 1
+	for c.home(gone) != 0 {
+		gone++
+	}
+	c.enrol(gone, 0, connA+7, 0)
+	c.ask(0, &iq.Request{Op: iq.OpGroupAdd, Users: []uint64{gone}})
+	if c.settle(); !c.groups[c.place].has(gone) {
+		t.Fatal("not added while it is there")
+	}
+	c.ask(0, &iq.Request{Op: iq.OpGroupRemove, Users: []uint64{gone}})
+	c.settle()
+	c.Forget(c.now, gone, Reply{})
+	c.settle()
+	if c.users.first(gone) == 0 {
+		t.Fatal("nothing remembers that it is gone")
+	}
+	c.ask(0, &iq.Request{Op: iq.OpGroupAdd, Users: []uint64{gone}})
+	if c.settle(); c.groups[c.place].has(gone) {
+		t.Error("who is gone is in a group again")
+	}
+}

@@ -146,7 +146,7 @@ func (s *Shard) takeInvite(m *message) {
 	u := s.states[m.user]
 	code := codec.CodeNone
 	switch {
-	case s.users.first(m.user) == 0:
+	case !s.joins(m.user):
 		code = codec.CodeNoSuchUser
 	case u == nil:
 		u = new(userState)
@@ -161,8 +161,30 @@ func (s *Shard) takeInvite(m *message) {
 		if !s.keepUser(m.user, u) {
 			code = codec.CodeServerFull
 		}
+		s.returnCulled(m.user)
 	}
 	s.sendInvited(m, code)
+}
+
+// joins says whether there is a user who can be in a group: one with a device, or with one that may have been culled.
+func (s *Shard) joins(user uint64) bool {
+	if n, _ := s.devices(user, 0); n > 0 {
+		return true
+	}
+	_, gone := s.receiver(user, 0)
+	return !gone && s.cfg.Open && s.cfg.Disk == nil && s.returns(user, 0)
+}
+
+// returnCulled makes the culled mailboxes of one who is in a group now: messages of groups name no devices, so they must be there.
+func (s *Shard) returnCulled(user uint64) {
+	if s.cfg.Disk != nil || s.stats.Culled == 0 {
+		return
+	}
+	for device := range codec.DeviceMax + 1 {
+		if d := uint8(device); s.find(user, d, 0) == 0 && s.returns(user, d) {
+			s.makeMailbox(user, d)
+		}
+	}
 }
 
 func (u *userState) in(group uint64) bool {
