@@ -24,7 +24,7 @@ func groupVerbs() []verb {
 		{"join", "INVITE", "join a group by its invite", nil, oneInvite, groupJoin, false},
 		{"list", "", "list the groups of this user", nil, nil, groupList, false},
 		{"subject", "TEXT...", "say what a group is about; admins do", groupOption, groupSubjectWords, groupSubject, false},
-		{"receipts", "", "show who has and who has read a message", receiptFlags, receiptsCheck, groupReceipts, false},
+		{"receipts", "", "list the members who have a message, or have read it", receiptFlags, receiptsCheck, groupReceipts, false},
 	}
 }
 

@@ -248,18 +248,23 @@ func (m *Model) showGroup(g *Group, in *client.Group) {
 
 func (m *Model) receipts(in Answered) {
 	c := &Card{Title: "Who has “" + cut(CleanLine(in.Ask.Text), QuoteRunesMax) + "”"}
+	others := m.group(Peer(in.Ask.Group)).Count - 1
 	for _, r := range in.Receipts {
-		word := "not yet"
-		switch {
-		case r.Level >= client.TickRead:
+		if r.User == m.Me {
+			continue
+		}
+		word := "has it"
+		if r.Level >= client.TickRead {
 			word = "read it"
-		case r.Level >= client.TickDelivered:
-			word = "has it"
 		}
 		c.add(m.Name(r.User), word)
+		others--
 	}
-	if len(in.Receipts) == 0 {
-		c.add("", "Nobody else was in the group.")
+	switch {
+	case len(c.Rows) == 0:
+		c.add("", "Nobody has it yet.")
+	case others > 0:
+		c.add("", fmt.Sprintf("%d more in the group: they do not have it yet, or came after it", others))
 	}
 	m.Card = c
 }

@@ -64,10 +64,18 @@ func TestOwnLinesMoveToTheirPlaceInTheGroup(t *testing.T) {
 		s.in(Say{Text: "/receipts" + args})
 		s.want("")
 	}
-	s.in(Answered{Ask: Ask{Op: iq.OpGroupReceipts, Group: hikers, Text: "four"}, Receipts: []client.GroupReceipt{
-		{User: ann, Level: client.TickRead}, {User: bob, Level: client.TickDelivered}, {User: 1004},
-	}})
-	if c := s.m.Card; c == nil || c.Title != "Who has “four”" || c.Rows[0].Text != "read it" || c.Rows[1].Text != "has it" || c.Rows[2].Text != "not yet" {
+	s.in(Answered{Ask: Ask{Op: iq.OpGroupInfo, Group: hikers}, Group: client.Group{ID: hikers, Count: 5}})
+	answer := Answered{Ask: Ask{Op: iq.OpGroupReceipts, Group: hikers, Text: "four"}, Receipts: []client.GroupReceipt{
+		{User: me, Level: client.TickDelivered}, {User: ann, Level: client.TickRead}, {User: bob, Level: client.TickDelivered},
+	}}
+	s.in(answer)
+	if c := s.m.Card; c == nil || c.Title != "Who has “four”" || len(c.Rows) != 3 || c.Rows[0].Text != "read it" || c.Rows[1].Text != "has it" ||
+		!strings.HasPrefix(c.Rows[2].Text, "2 more") {
+		t.Errorf("card %+v", c)
+	}
+	answer.Receipts = answer.Receipts[:1]
+	s.in(answer)
+	if c := s.m.Card; len(c.Rows) != 1 || c.Rows[0].Text != "Nobody has it yet." {
 		t.Errorf("card %+v", c)
 	}
 }
