@@ -7,7 +7,7 @@ import (
 	"trunkline/store"
 )
 
-// The way of a group's message to its members. Payload of msgFan and msgFanOne, big-endian: payload tag u8, sender's gen u16, members u32, each
+// The way of a group's message to its members. Payload of msgFan, big-endian: payload tag u8, sender's gen u16, members u32, each
 // u64, then the entry's payload. A loop whose intake has stopped, or to which there is no credit, gets it later.
 
 const (
@@ -224,6 +224,8 @@ type fan struct {
 	round uint64
 	loop  int
 	left  int
+
+	payload []byte // once for all of them, without their ids; counted as parked
 }
 
 // takeFan gives a group's message to members of this loop.
@@ -233,6 +235,11 @@ func (s *Shard) takeFan(now int64) {
 	s.out.reset()
 	if m.kind == msgFanOne {
 		id := uint64(m.conn)
+		f, ok := s.fans[id]
+		if !ok {
+			return // it was given out once more
+		}
+		m.payload = f.payload
 		s.deliverFan(now, m.user, m)
 		s.applyPosts()
 		s.fanDone(id)
@@ -246,7 +253,9 @@ func (s *Shard) takeFan(now int64) {
 	case waiting == 0:
 		s.send(from, &message{kind: msgFanned, user: place, first: round})
 	default:
-		s.fans[s.fanNumber] = fan{place: place, round: round, loop: from, left: waiting}
+		f := fan{place: place, round: round, loop: from, left: waiting, payload: fanShare(m.payload)}
+		s.parkedBytes += int64(len(f.payload))
+		s.fans[s.fanNumber] = f
 	}
 }
 
@@ -268,22 +277,23 @@ func (s *Shard) fanMembers(now int64, m *message) (waiting int) {
 			s.fanNumber++
 		}
 		waiting++
-		s.fanOne(user, m, rest)
+		s.fanOne(user, m)
 	}
 	return waiting
 }
 
-// fanOne has a member's share taken when the member is in memory.
-func (s *Shard) fanOne(user uint64, m *message, rest []byte) {
-	b := s.out.scratch
-	start := len(b)
-	b = append(b, m.payload[:3]...)
-	b = appendIDs(b, nil)
-	b = append(b, rest...)
-	s.out.scratch = b
+// fanOne has a member's share taken when the member is in memory. It carries no payload: as many may be away as a group has members.
+func (s *Shard) fanOne(user uint64, m *message) {
 	one := *m
-	one.kind, one.user, one.conn, one.payload = msgFanOne, user, Conn(s.fanNumber), b[start:len(b):len(b)]
+	one.kind, one.user, one.conn, one.payload = msgFanOne, user, Conn(s.fanNumber), nil
 	s.send(s.cfg.Loop, &one)
+}
+
+// fanShare copies the payload of a msgFan without the members.
+func fanShare(payload []byte) []byte {
+	n := int(binary.BigEndian.Uint32(payload[3:]))
+	b := appendIDs(append([]byte(nil), payload[:3]...), nil)
+	return append(b, payload[fanHeadBytes+8*n:]...)
 }
 
 func (s *Shard) deliverFan(now int64, user uint64, m *message) {
@@ -302,6 +312,7 @@ func (s *Shard) fanDone(id uint64) {
 		return
 	}
 	delete(s.fans, id)
+	s.parkedBytes -= int64(len(f.payload))
 	s.send(f.loop, &message{kind: msgFanned, user: f.place, first: f.round})
 }
 

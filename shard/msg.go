@@ -103,7 +103,7 @@ const messageBytes = 66
 //	invited   group    user                                         op                  error
 //	part      user     group
 //	parted    group    user                                                now
-//	fanOne    user     sender                                       id     now                     flags, conn: the fan, payload as of fan
+//	fanOne    user     sender                                       id     now                     flags, conn: the fan, which has the payload
 //	policy    user                             reply loop                                          conn: reply conn, payload: see clerk.go
 //	remove    user                             reply loop                                          conn: reply conn, payload: the reply
 //	forget    user                             reply loop                                          conn: reply conn, payload: the reply
@@ -194,7 +194,7 @@ func (k messageKind) hasParts() bool { return k == msgSend || k == msgRoute }
 
 func (k messageKind) hasPayload() bool {
 	switch k {
-	case msgPush, msgFrames, msgTell, msgFan, msgFanOne, msgAsk, msgPolicy, msgRemove, msgForget:
+	case msgPush, msgFrames, msgTell, msgFan, msgAsk, msgPolicy, msgRemove, msgForget:
 		return true
 	}
 	return k.hasParts()

@@ -138,3 +138,27 @@ func TestWhoIsGoneIsNotAddedToGroups(t *testing.T) {
 		t.Error("who is gone is in a group again")
 	}
 }
+
+func TestAMessageToMembersWhoAreAwayWaitsOnce(t *testing.T) {
+	const away, blob = 200, 30_000
+	c := newClub(t, 2, nil)
+	b := append(make([]byte, 3), 0, 0, 0, away)
+	for i := range away {
+		b = append(b, 0, 0, 0, 0, 0, 9, 0, byte(i)) // the loads stay without an answer
+	}
+	b = append(b, make([]byte, groupHeadBytes+blob)...)
+	c.say(message{kind: msgFan, user: c.place, peer: c.members[0], first: 99, last: 1, flags: codec.FlagGroup, payload: b})
+	if n := c.Stats().ParkedUsers; n != away {
+		t.Fatalf("%d users are parked", n)
+	}
+	if n := c.Stats().ParkedBytes; n < blob || n > blob+away*200 {
+		t.Errorf("%d bytes wait for a payload of %d", n, blob)
+	}
+	c.settle()
+	if n := c.Stats().ParkedBytes; n != 0 || len(c.fans) != 0 {
+		t.Errorf("%d bytes and %d messages wait when all have come", n, len(c.fans))
+	}
+	if n := c.waiting(9<<16+7, 0); n != 1 {
+		t.Errorf("%d entries for one of them", n)
+	}
+}
