@@ -154,7 +154,7 @@ func (c *Client) repeatOne(e *Entry) {
 	if again {
 		root = row.Root
 	}
-	if row.Tries >= RepeatsMax {
+	if row.Tries >= RepeatsMax || c.sent.placed(root) {
 		return
 	}
 	draft := Entry{Kind: EntrySend, Peer: e.Peer, Group: e.Group, PayloadKind: e.PayloadKind, Payload: e.Payload}

@@ -127,6 +127,42 @@ func TestAMessageFromBeforeTheGroupChangedIsSentAgainAsOneMessage(t *testing.T) 
 	})
 }
 
+// TestAMessageThatHasItsPlaceIsNotSentAgain: the server was killed before it remembered that it has taken the message, and the group has changed since.
+func TestAMessageThatHasItsPlaceIsNotSentAgain(t *testing.T) {
+	overBoth(t, func(t *testing.T, f *fake) {
+		state := NewMemoryState()
+		c, p, _ := f.connect(welcome(0), WithState(state))
+		first, second := sendGroup(t, c, "one"), sendGroup(t, c, "two")
+		p.anySend()
+		p.anySend()
+		p.place(1, first, 8)
+		want[GroupPlaced](t, c)
+		p.expectAck(1)
+		p.place(2, second, 9)
+		want[GroupPlaced](t, c)
+		p.expectAck(2)
+		p.reject(3, codec.CodeEpochStale, testGroup, first, first)
+		p.expectAck(3)
+		if tick := want[Tick](t, c); tick.Level != TickServer || tick.First != first || tick.Last != first {
+			t.Errorf("tick is %+v", tick)
+		}
+		noEvent(t, c)
+		closeClient(t, c)
+
+		c, p, _ = f.connect(welcome(first), WithState(state)) // in another process, too
+		p.anySend()
+		p.reject(4, codec.CodeNotMember, testGroup, second, second)
+		p.expectAck(4)
+		if tick := want[Tick](t, c); tick.Level != TickServer || tick.First != second || tick.Last != second {
+			t.Errorf("tick is %+v", tick)
+		}
+		noEvent(t, c)
+		levelOf(t, c, first, TickServer)
+		levelOf(t, c, second, TickServer)
+		closeClient(t, c)
+	})
+}
+
 func TestAMessageLearnsItsPlaceOnce(t *testing.T) {
 	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))

@@ -51,6 +51,9 @@ func (c *Client) handlePlace(l *link, v *codec.Deliver) error {
 	if a, repeated := c.again.find(id); repeated {
 		id = a.Root
 	}
+	if fresh && mine {
+		c.sent.raise(v.Group, id, id, TickServer, c.journal.staged) // whatever is said of a second copy, it is taken
+	}
 	c.poke()
 	c.mu.Unlock()
 	if fresh && mine {

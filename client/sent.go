@@ -54,12 +54,21 @@ func (t *sentTable) raise(peer, first, last uint64, level TickLevel, c *Change) 
 	return news
 }
 
-// reject marks the messages to peer in first..last and calls f for each that was not marked yet.
+// placed says that a message to a group is in the group's order. A rejection of it then speaks of a second copy: the server was killed between taking it
+// and remembering so, and the group has changed since.
+func (t *sentTable) placed(id uint64) bool {
+	i, ok := t.find(id)
+	return ok && t.rows[i].placed()
+}
+
+func (r *Sent) placed() bool { return r.Peer&codec.GroupBit != 0 && r.Level != TickNone }
+
+// reject marks the messages to peer in first..last that are not taken, and calls f for each that was not marked yet.
 func (t *sentTable) reject(peer, first, last uint64, code codec.ErrorCode, c *Change, f func(id uint64)) {
 	i, _ := t.find(first)
 	for ; i < len(t.rows) && t.rows[i].ID <= last; i++ {
 		r := &t.rows[i]
-		if r.Peer != peer || r.Rejected != 0 {
+		if r.Peer != peer || r.Rejected != 0 || r.placed() {
 			continue
 		}
 		r.Rejected = uint8(code)
