@@ -359,7 +359,7 @@ func TestFlags(t *testing.T) {
 		t.Errorf("%s, %v", o.file(folder, "history"), err)
 	}
 	var text bytes.Buffer
-	if err := o.parse([]string{"--help"}, &text); err != errHelp || !strings.Contains(text.String(), "-state folder") {
+	if err := o.parse([]string{"--help"}, &text); err != errHelp || !strings.Contains(text.String(), "  --state folder ") {
 		t.Errorf("help: %v\n%s", err, &text)
 	}
 }

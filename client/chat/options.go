@@ -71,8 +71,7 @@ func (o *options) parse(args []string, stdout io.Writer) error {
 	switch {
 	case errors.Is(err, flag.ErrHelp):
 		fmt.Fprint(stdout, help)
-		fs.SetOutput(stdout)
-		fs.PrintDefaults()
+		printFlags(stdout, fs)
 		return errHelp
 	case err != nil:
 		return fmt.Errorf("%w; --help lists the flags", err)
@@ -80,6 +79,17 @@ func (o *options) parse(args []string, stdout io.Writer) error {
 		return fmt.Errorf("%q is not a flag; --help lists them", fs.Arg(0))
 	}
 	return errors.Join(o.who(user, device), o.where(key), o.proof(token, tokenFile))
+}
+
+// printFlags lists the flags as trunkline's commands do.
+func printFlags(w io.Writer, fs *flag.FlagSet) {
+	fs.VisitAll(func(f *flag.Flag) {
+		arg, usage := flag.UnquoteUsage(f)
+		if f.DefValue != "" && f.DefValue != "false" {
+			usage += " (default " + f.DefValue + ")"
+		}
+		fmt.Fprintf(w, "  %-26s %s\n", strings.TrimSpace("--"+f.Name+" "+arg), usage)
+	})
 }
 
 // who settles user and device.

@@ -105,7 +105,7 @@ func runAsking(name string, v *verb, args []string, stdout, stderr io.Writer) in
 	a := asking{out: stdout}
 	fs := a.flagSet(name, v)
 	if err := a.parse(fs, v, args); err != nil {
-		help := fmt.Sprintf("Usage: trunkline %s --user ME [flags] %s\n\n%s.\n", name, v.words, upperFirst(v.summary))
+		help := fmt.Sprintf("Usage: %s\n\n%s.\n", strings.TrimSpace(fmt.Sprintf("trunkline %s --user ME [flags] %s", name, v.words)), upperFirst(v.summary))
 		return talkError(name, help, fs, err, stdout, stderr)
 	}
 	ctx, stop := waitContext(a.timeout)

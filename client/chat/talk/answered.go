@@ -159,7 +159,7 @@ func (m *Model) groupList(in Answered) []Task {
 	var tasks []Task
 	for _, id := range in.Groups {
 		g := m.group(Peer(id))
-		if g.Gone || m.talks[g.Peer] == nil {
+		if g.Gone || g.Count == 0 || m.talks[g.Peer] == nil { // 0: only its events were heard of, before there was a connection
 			m.talk(g.Peer)
 			tasks = append(tasks, Ask{Op: iq.OpGroupInfo, Group: id})
 		}

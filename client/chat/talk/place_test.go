@@ -1,6 +1,7 @@
 package talk
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -78,4 +79,18 @@ func TestOwnLinesMoveToTheirPlaceInTheGroup(t *testing.T) {
 	if c := s.m.Card; len(c.Rows) != 1 || c.Rows[0].Text != "Nobody has it yet." {
 		t.Errorf("card %+v", c)
 	}
+}
+
+func TestAGroupThatOnlyEventsTellOfIsAskedFor(t *testing.T) {
+	s := &stage{t: t, m: New(me), now: noon}
+	s.in(Events{client.GroupEvent{Group: hikers, GroupSeq: 4, Change: client.GroupLeft, By: ann, Users: []uint64{ann}}}) // kept by another command
+	s.in(Events{client.Connected{Generation: 1}})
+	s.in(Answered{Ask: Ask{Op: iq.OpGroupList}, Groups: []uint64{hikers}})
+	s.want(fmt.Sprintf("ask %d", iq.OpGroupInfo))
+	s.in(Answered{Ask: Ask{Op: iq.OpGroupInfo, Group: hikers}, Group: client.Group{ID: hikers, Subject: "hiking", Count: 2}})
+	if got := s.m.Title(hikers); got != "hiking" {
+		t.Errorf("title %q", got)
+	}
+	s.in(Answered{Ask: Ask{Op: iq.OpGroupList}, Groups: []uint64{hikers}})
+	s.want("")
 }
