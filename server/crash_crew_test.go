@@ -23,6 +23,7 @@ type crew struct {
 	addr    atomic.Value // string: where the server listens now
 	stop    context.Context
 	members []*member
+	groups  []*shared      // that some of them are in
 	wg      sync.WaitGroup // of the members' goroutines
 
 	mu      sync.Mutex // guards what follows
@@ -53,6 +54,7 @@ type member struct {
 	client *client.Client
 	held   []client.Message // shown and not acknowledged
 	free   bool             // a stuck one was released
+	in     map[uint64]bool  // groups, as its client was told
 }
 
 // firstMember is the user with the lowest number.
@@ -82,6 +84,9 @@ func (c *crew) work(quiet <-chan struct{}) {
 		if m.away {
 			all.Go(func() { m.comeAndGo(quiet) })
 		}
+		if len(c.groups) > 0 {
+			all.Go(func() { m.host(quiet) })
+		}
 	}
 	all.Wait()
 }
@@ -98,21 +103,40 @@ func (c *crew) settled() bool {
 				open = append(open, key)
 			}
 		}
+		open = append(open, j.groups.open()...)
 	})
 	for _, key := range open {
-		m := c.members[key.from-firstMember]
-		m.mu.Lock()
-		if m.client != nil {
-			if s, ok := m.client.Sent(key.id); ok && s.Level >= client.TickServer {
-				m.record(happening{kind: hapTicked, user: m.user, id: key.id})
-				if s.Level >= client.TickDelivered {
-					m.record(happening{kind: hapTold, user: m.user, peer: s.Peer, id: key.id, last: key.id})
-				}
-			}
-		}
-		m.mu.Unlock()
+		c.members[key.from-firstMember].askFor(key.id)
 	}
 	return done
+}
+
+// askFor asks the present client how far a message came.
+func (m *member) askFor(id uint64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.client == nil {
+		return
+	}
+	s, ok := m.client.Sent(id)
+	group := groupOf(s.Peer)
+	switch {
+	case ok && s.Rejected != 0 && group != 0:
+		m.record(happening{kind: hapRejected, user: m.user, group: group, id: id})
+	case ok && s.Level >= client.TickServer:
+		m.record(happening{kind: hapTicked, user: m.user, id: id})
+		if s.Level >= client.TickDelivered {
+			m.record(happening{kind: hapTold, user: m.user, peer: s.Peer, group: group, id: id, last: id})
+		}
+	}
+}
+
+// groupOf is the group that a receiver is; 0: it is a user.
+func groupOf(receiver uint64) uint64 {
+	if receiver&codec.GroupBit == 0 {
+		return 0
+	}
+	return receiver
 }
 
 // record hands a happening to the judge.
@@ -166,6 +190,7 @@ func (m *member) leave() {
 	c := m.client
 	if c != nil {
 		m.acknowledge()
+		m.record(happening{kind: hapLeft, user: m.user})
 	}
 	m.client = nil
 	m.mu.Unlock()
@@ -231,7 +256,10 @@ func (t *tap) note(f codec.Frame) {
 		}
 	case codec.KindDeliver:
 		if d, err := codec.ParseDeliver(f); err == nil && d.Seq != 0 {
-			h.peer, h.id, h.seq = d.From, d.ID, d.Seq
+			h.peer, h.id, h.seq, h.group, h.gseq = d.From, d.ID, d.Seq, d.Group, d.GroupSeq
+			if h.text = fmt.Sprintf("message %d of %d.%d.%d", d.ID, d.From, d.Device, d.Gen); d.Kind == codec.PayloadGroupEvent {
+				h.text = fmt.Sprintf("change by %d: %x", d.From, d.Blob)
+			}
 			t.member.record(h)
 		}
 	case codec.KindReceipt:
@@ -258,7 +286,7 @@ func (m *member) watch(c *client.Client) {
 			if msg, ok := e.(client.Message); ok {
 				m.show(c, msg)
 			} else {
-				m.note(e)
+				m.note(c, e)
 			}
 		case <-late.C:
 			if m.slow && rand.IntN(8) == 0 {
@@ -279,7 +307,8 @@ func (m *member) show(c *client.Client, msg client.Message) {
 	if m.client != c {
 		return
 	}
-	m.record(happening{kind: hapShown, user: m.user, peer: msg.From, id: msg.ID, seq: msg.Seq, text: gist(msg.Payload)})
+	m.record(happening{kind: hapShown, user: m.user, peer: msg.From, id: msg.ID, seq: msg.Seq, group: msg.Group, gseq: msg.GroupSeq,
+		text: gist(msg.Payload)})
 	m.held = append(m.held, msg)
 	switch {
 	case m.stuck && !m.free:
@@ -296,16 +325,20 @@ func (m *member) release() {
 	m.acknowledge()
 }
 
-func (m *member) note(e client.Event) {
+// note writes down what a client tells besides messages: never before what its member has done to cause it.
+func (m *member) note(c *client.Client, e client.Event) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.noteGroup(c, e)
 	switch e := e.(type) {
 	case client.Tick:
 		if e.Level == client.TickServer {
 			m.record(happening{kind: hapTicked, user: m.user, id: e.Last})
 		} else {
-			m.record(happening{kind: hapTold, user: m.user, peer: e.Peer, id: e.First, last: e.Last})
+			m.record(happening{kind: hapTold, user: m.user, peer: e.Peer, group: e.Group, id: e.First, last: e.Last})
 		}
 	case client.Rejected:
-		m.record(happening{kind: hapRejected, user: m.user, peer: e.Peer, id: e.ID, text: fmt.Sprint(e.Code)})
+		m.record(happening{kind: hapRejected, user: m.user, peer: e.Peer, group: e.Group, id: e.ID, text: fmt.Sprint(e.Code)})
 	case client.Refused:
 		m.refuse(e.Code)
 	case client.Connected:
@@ -351,13 +384,17 @@ func (m *member) write(quiet <-chan struct{}) {
 			return
 		case <-time.After(time.Duration(m.rng.Int64N(int64(m.pause)))):
 			for range 1 + m.rng.IntN(4) {
-				m.say(m.members[m.rng.IntN(len(m.members))].user)
+				if groups := m.mayWrite(); len(groups) > 0 && m.rng.IntN(3) == 0 {
+					m.say(groups[m.rng.IntN(len(groups))])
+				} else {
+					m.say(m.members[m.rng.IntN(len(m.members))].user)
+				}
 			}
 		}
 	}
 }
 
-// say sends one message, if there is a client and its outbox has room.
+// say sends one message to a user or a group, if there is a client and its outbox has room.
 func (m *member) say(to uint64) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -373,9 +410,13 @@ func (m *member) say(to uint64) {
 	for range size {
 		text = append(text, byte(m.rng.Uint32()))
 	}
-	id, err := m.client.Send(m.stop, to, text)
+	send := m.client.Send
+	if groupOf(to) != 0 {
+		send = m.client.SendGroup
+	}
+	id, err := send(m.stop, to, text)
 	if err == nil {
-		m.record(happening{kind: hapAccepted, user: m.user, peer: to, id: id, text: gist(text)})
+		m.record(happening{kind: hapAccepted, user: m.user, peer: to, group: groupOf(to), id: id, text: gist(text)})
 	} else if !errors.Is(err, client.ErrClosed) && m.stop.Err() == nil {
 		m.record(happening{kind: hapEnded, user: m.user, text: "send: " + err.Error()})
 	}

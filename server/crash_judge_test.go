@@ -21,6 +21,9 @@ const (
 	hapLost                          // user was told that the server has lost its data
 	hapEnded                         // user's client came to an end by itself; text says why
 	hapServer                        // something was done to the server; text says what
+	hapPlaced                        // user saw that its message id stands at gseq of group
+	hapChange                        // user saw that peer has changed group: what text says, about users
+	hapLeft                          // user has ended its client
 )
 
 // happening is one line of what clients have recorded, in the order in which they did.
@@ -29,7 +32,10 @@ type happening struct {
 	user, peer uint64
 	id, last   uint64
 	seq, inc   uint64
+	group      uint64 // not 0: it is about a group, and peer is 0 where that is whom it went to
+	gseq       uint64
 	text       string
+	users      []uint64
 }
 
 // messageKey names a message: a sender's generations do not change here.
@@ -63,6 +69,7 @@ type judge struct {
 	broken   []string                // violations
 	tally    map[string]int          // of violations, by what is violated
 	byStory  map[messageKey][]string // of one message
+	groups   *groupJudge
 }
 
 type tickedUpTo struct {
@@ -88,14 +95,24 @@ const (
 )
 
 func newJudge() *judge {
-	return &judge{stories: map[messageKey]*story{}, told: map[messageKey]uint64{}, ticked: map[uint64]uint64{}, tickedAt: map[uint64][]tickedUpTo{},
+	j := &judge{stories: map[messageKey]*story{}, told: map[messageKey]uint64{}, ticked: map[uint64]uint64{}, tickedAt: map[uint64][]tickedUpTo{},
 		newest: map[[2]uint64]uint64{}, slots: map[slot]messageKey{}, lastSeq: map[uint64]uint64{}, tally: map[string]int{}, byStory: map[messageKey][]string{}}
+	j.groups = newGroupJudge(j)
+	return j
 }
 
 // take adds one happening. What is wrong already is found at once.
 func (j *judge) take(h happening) {
 	j.count++
+	if h.group != 0 {
+		j.groups.take(h)
+		if h.kind != hapWire { // on the wire the rules are the same for all
+			return
+		}
+	}
 	switch h.kind {
+	case hapLeft:
+		j.groups.leftAt[h.user] = j.count
 	case hapAccepted:
 		j.takeAccepted(h)
 	case hapTicked:
@@ -223,7 +240,7 @@ func (j *judge) settled() bool {
 			return false
 		}
 	}
-	return true
+	return j.groups.isSettled()
 }
 
 // finish is called when everything should have settled: what has not by now never will.
@@ -265,6 +282,7 @@ func (j *judge) summary(kills int) string {
 	ticked, delivered := j.sums()
 	line := fmt.Sprintf("%d kills, %d messages ticked, %d delivered, %d lost, %d duplicated, %d reordered", kills, ticked, delivered,
 		j.tally[wasLost], j.tally[wasDuplicated], j.tally[wasReordered])
+	line += j.groups.summary()
 	for _, what := range slices.Sorted(maps.Keys(j.tally)) {
 		if what != wasLost && what != wasDuplicated && what != wasReordered {
 			line += fmt.Sprintf(", %s: %d", what, j.tally[what])
@@ -292,6 +310,12 @@ func (j *judge) report() string {
 		told++
 		fmt.Fprintln(&b, j.history(key))
 	}
+	for _, s := range j.groups.order {
+		if len(j.byStory[s.messageKey]) > 0 && told < most {
+			told++
+			fmt.Fprintln(&b, j.groups.history(s))
+		}
+	}
 	fmt.Fprintf(&b, "the server, last: %s\n", strings.Join(j.server[max(0, len(j.server)-around):], "; "))
 	return b.String()
 }
@@ -313,15 +337,20 @@ func (j *judge) history(key messageKey) string {
 			line += fmt.Sprintf("; on the wire to %d as seq %d<<40+%d", name.user, name.seq>>40, name.seq&(1<<40-1))
 		}
 	}
+	return line + "\n    " + j.around(s.acceptedAt)
+}
+
+// around is what was done to the server before and after something.
+func (j *judge) around(count int) string {
 	var before, after string
 	for _, done := range j.server {
 		at := 0
 		_, _ = fmt.Sscanf(done, "%d:", &at) // it was written by take
-		if at <= s.acceptedAt {
+		if at <= count {
 			before = done
 		} else if after == "" {
 			after = done
 		}
 	}
-	return line + "\n    the server before: " + before + "; after: " + after
+	return "the server before: " + before + "; after: " + after
 }

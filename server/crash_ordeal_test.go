@@ -268,6 +268,7 @@ func (o *ordeal) phase(kills int) bool {
 		if !j.settled() {
 			j.finish()
 		}
+		j.groups.review()
 		if len(j.broken) > 0 {
 			o.failed = "the rules were broken"
 		}

@@ -11,6 +11,7 @@ import (
 const (
 	shortKills      = 12
 	shortNoiseKills = 4
+	shortGroupKills = 10
 	phaseKills      = 10 // until all must have settled
 )
 
@@ -24,8 +25,16 @@ func TestKilledServersKeepTheirPromises(t *testing.T) {
 }
 
 func TestKilledServersKeepTheirPromisesBehindEncryption(t *testing.T) {
-	o := newOrdeal(t, ordealSeed(t), true, everyHabit, quickDisk...)
+	o := newOrdeal(t, ordealSeed(t), true, groupHabits(), quickDisk...)
+	o.crew.share()
 	o.run(shortNoiseKills)
+}
+
+// TestKilledServersKeepTheirPromisesToGroups has the people write to two groups, too, while guests come and go.
+func TestKilledServersKeepTheirPromisesToGroups(t *testing.T) {
+	o := newOrdeal(t, ordealSeed(t), false, groupHabits(), quickDisk...)
+	o.crew.share()
+	o.run(shortGroupKills)
 }
 
 // TestAJournalThatHangsAndThenAPowerCutLoseNothing: the journal's disk hangs while mailboxes are written back, then the power goes.
@@ -69,7 +78,8 @@ func TestSoak(t *testing.T) {
 		t.Skip("KILLS says how often; make soak runs it")
 	}
 	seed := ordealSeed(t)
-	o := newOrdeal(t, seed, false, everyHabit, quickDisk...)
+	o := newOrdeal(t, seed, false, groupHabits(), quickDisk...)
+	o.crew.share()
 	o.run(kills)
 }
 
