@@ -114,6 +114,8 @@ func (s *Shard) refuseAsked(now int64, m *message) {
 		s.answerAsk(now, m, codec.CodeInternal)
 	case msgInvite:
 		s.sendInvited(m, codec.CodeInternal)
+	case msgMark:
+		s.answerReceipt(m)
 	case msgFanOne:
 		s.stats.GroupMissed++
 		s.fanDone(uint64(m.conn))

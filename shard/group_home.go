@@ -212,6 +212,7 @@ func (s *Shard) takeMark(now int64, g *groupHome, m *message) {
 	if m.seq != 0 {
 		a := answer(m, msgStored, &s.out)
 		a.user, a.device, a.gen, a.hint = m.peer, m.peerDevice, m.peerGen, m.hint
+		m.seq = 0 // a panic from here on need not answer
 	}
 	s.applyPosts()
 	if g == nil {

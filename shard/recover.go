@@ -79,6 +79,10 @@ func (s *Shard) crashUser(now int64) {
 		s.crashFan(m)
 	case msgAsk:
 		s.answerAsk(now, m, codec.CodeInternal)
+	case msgMark:
+		if m.seq != 0 {
+			answer(m, msgStored, &s.out)
+		}
 	}
 	s.applyPosts()
 }

@@ -162,3 +162,27 @@ func TestAMessageToMembersWhoAreAwayWaitsOnce(t *testing.T) {
 		t.Errorf("%d entries for one of them", n)
 	}
 }
+
+func TestADamagedGroupAnswersEverybody(t *testing.T) {
+	c := newClub(t, 2, nil)
+	place := c.place + 1
+	for c.home(place) != 0 {
+		place++
+	}
+	c.parkFor(place).damaged = true
+	c.ready = append(c.ready, place)
+	for _, m := range []message{
+		{kind: msgMark, user: place, peer: 2002, peerGen: 1, first: 1, seq: 9, code: uint8(codec.ReceiptRead)},
+		{kind: msgMark, user: place, peer: 2002, first: 1, code: uint8(codec.ReceiptDelivered)},
+		{kind: msgParted, user: place, peer: 2002},
+	} {
+		c.Message(c.now, 1, appendMessage(nil, &m))
+	}
+	c.tick(0)
+	if m := c.said[msgStored]; m == nil || m.seq != 9 || m.user != 2002 || m.gen != 1 {
+		t.Errorf("who has read in it is answered %+v: its cseq stands for ever", m)
+	}
+	if m := c.said[msgPart]; m != nil {
+		t.Errorf("who is in a group that can't be read was told that it left: %+v", m)
+	}
+}
