@@ -78,6 +78,8 @@ func (s *Shard) takeAsk(now int64) {
 		s.showGroup(m, g, r)
 	case g == nil && r.Op != iq.OpGroupCreate:
 		s.answerAsk(now, m, missing(r.Op))
+	case m.seq == 0 && s.intakeStopped(s.cfg.Loop): // each change is a whole state that would wait for the disk
+		s.answerAsk(now, m, codec.CodeServerFull)
 	case m.seq != 0:
 		s.agreedOn(now, m, g, r)
 	case wantsConsent(r.Op):

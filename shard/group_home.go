@@ -257,6 +257,8 @@ func (s *Shard) saveMarks(now int64, all bool) {
 		g := s.groups[place]
 		switch {
 		case g == nil || g.dirtyMs == 0:
+		case !all && s.trouble:
+			left = append(left, place) // the news that it is over wakes us
 		case !all && now < g.dirtyMs+markSaveMs && now >= g.dirtyMs:
 			left = append(left, place)
 			s.host.WakeAt(g.dirtyMs + markSaveMs)

@@ -88,6 +88,9 @@ const (
 	// parkedUsersMax users of one loop may be loading at once. Over it logins of others are refused for a while, and receipts for them are
 	// dropped and counted. What is parked counts against StoreBytesMax, so intake stops before it is much.
 	parkedUsersMax = 1 << 16
+	// parkedAsksBytesMax bytes may be parked for a user or group when a client's request comes behind them: it is answered with
+	// CodeRateLimited then. What has a cseq is bounded by the senders' windows.
+	parkedAsksBytesMax = 256 << 10
 	// unloadRetryPart of MailboxIdleMs is when a user is looked at again that was not on the disk yet.
 	unloadRetryPart = 32
 	// troubleNotesMax records of a loop, some 60 bytes each, may pile up while the disk refuses. Over it logins are refused for a while and

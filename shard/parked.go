@@ -43,6 +43,9 @@ func (s *Shard) park(now int64) bool {
 		return false
 	}
 	switch {
+	case p != nil && m.kind == msgAsk && m.seq == 0 && len(p.b)-p.head >= parkedAsksBytesMax:
+		s.answerAsk(now, m, codec.CodeRateLimited)
+		return true
 	case p != nil:
 	case s.cfg.Disk != nil && s.users.first(m.user) == 0:
 		if s.parkingFull(now) {

@@ -186,3 +186,74 @@ func TestADamagedGroupAnswersEverybody(t *testing.T) {
 		t.Errorf("who is in a group that can't be read was told that it left: %+v", m)
 	}
 }
+
+func TestChangesStopWithIntake(t *testing.T) {
+	c := newClub(t, 2, nil)
+	c.disk.news = append(c.disk.news, &store.News{Kind: store.NewsTrouble, Stopped: true})
+	c.tick(0)
+	records := len(c.disk.records)
+	for i := range 20 {
+		c.ask(0, &iq.Request{Op: iq.OpGroupSubject, Text: string(rune('a' + i))})
+		c.ask(0, &iq.Request{Op: iq.OpGroupAdd, Users: []uint64{c.members[1]}})
+	}
+	if n := len(c.disk.records) - records; n != 0 || c.code(t, 0) != codec.CodeServerFull {
+		t.Errorf("%d records for a disk that refuses; answered %v", n, c.code(t, 0))
+	}
+	c.ask(0, &iq.Request{Op: iq.OpGroupInfo})
+	if code := c.code(t, 0); code != codec.CodeNone {
+		t.Errorf("to look is answered with %v", code)
+	}
+	g := c.groups[c.place]
+	g.take(sentBy{user: c.members[0], cseq: 1})
+	c.say(message{kind: msgMark, user: c.place, peer: c.members[1], first: g.seq, code: uint8(codec.ReceiptRead)})
+	records = len(c.disk.records)
+	for range 4 {
+		c.tick(markSaveMs)
+	}
+	if n := len(c.disk.records) - records; n != 0 {
+		t.Errorf("marks are saved with %d records", n)
+	}
+	c.disk.news = append(c.disk.news, &store.News{Kind: store.NewsTrouble})
+	c.tick(0)
+	c.tick(0)
+	if n := len(c.disk.records) - records; n == 0 || g.dirtyMs != 0 {
+		t.Errorf("marks are not saved when the trouble is over")
+	}
+	c.ask(0, &iq.Request{Op: iq.OpGroupSubject, Text: "again"})
+	if c.settle(); c.code(t, 0) != codec.CodeNone {
+		t.Errorf("when the trouble is over: %v", c.code(t, 0))
+	}
+}
+
+func TestRequestsThatWaitAreBounded(t *testing.T) {
+	c := newClub(t, 2, nil)
+	g := c.groups[c.place]
+	g.pending = append(g.pending, outgoing{sent: true, answers: 1, round: 77, seq: 1}) // somebody's loop does not answer
+	about := string(make([]byte, 0, 200))
+	for len(about) < 200 {
+		about += "x"
+	}
+	for range 5_000 {
+		c.ask(0, &iq.Request{Op: iq.OpGroupSubject, Text: about})
+	}
+	if n := c.Stats().ParkedBytes; n > 2*parkedAsksBytesMax {
+		t.Errorf("%d bytes of requests wait", n)
+	}
+	if code := c.code(t, 0); code != codec.CodeRateLimited {
+		t.Errorf("the last one is answered with %v", code)
+	}
+	for who := range 3 {
+		c.say(message{kind: msgRoute, user: c.place, peer: c.members[0], peerGen: 1, seq: uint64(1 + who), flags: codec.FlagGroup, parts: 1, payload: oneParted("x")})
+	}
+	c.said = map[messageKind]*message{}
+	c.say(message{kind: msgFanned, user: c.place, first: 77})
+	for range 3_000 {
+		c.settleDisk()
+		if c.parked[c.place] == nil {
+			break
+		}
+	}
+	if m := c.said[msgStored]; c.parked[c.place] != nil || m == nil || m.seq != 3 {
+		t.Errorf("what waits does not go on: %+v", m)
+	}
+}
