@@ -12,7 +12,7 @@ CHAT        = bin/trunkline-chat
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build chat run test crash soak check fmt vet staticcheck house race fuzz bench bench-figures bench-storm bench-durable bench-mix-stalled bench-peers cover freebsd clean
+.PHONY: help build chat run test crash soak check fmt vet staticcheck house race fuzz bench bench-figures bench-storm bench-durable bench-group bench-mix-stalled bench-peers cover freebsd clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -102,6 +102,12 @@ bench-durable: build ## what the first tick costs on disk, a mixed day, a backlo
 	$(BIN) bench start
 	$(BIN) bench mailbox -- --data off
 	$(BIN) bench mailbox
+
+bench-group: build ## what a message to a group costs for each member beside the sockets alone, and what presence does to messages
+	$(BIN) bench group --ack memory
+	$(BIN) bench group --ack disk
+	$(BIN) bench presence
+	$(GO) test -run '^$$' -bench GroupMessage -benchmem -cpu 1 -benchtime $(BENCHTIME) ./shard
 
 bench-mix-stalled: ## a whole mixed day while the disk of the offline store hangs for a minute, four minutes
 	MIXED_DAY=1 $(GO) test -count=1 -v -timeout 20m -run '^TestAWholeMixedDay$$' ./server

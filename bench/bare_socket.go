@@ -40,20 +40,32 @@ func (e *bareEcho) echo(fd int) {
 			return
 		}
 		if n <= 0 {
+			if e.fan != nil {
+				e.fan.left(uint32(fd))
+			}
 			_ = unix.Close(fd)
 			e.open.Add(-1)
 			return
 		}
-		for b := e.buf[:n]; len(b) > 0; {
-			w, err := unix.Write(fd, b)
-			if err != nil && err != unix.EAGAIN && err != unix.EINTR {
-				break
-			}
-			b = b[max(w, 0):]
+		if e.fan != nil {
+			e.fan.take(uint32(fd), e.buf[:n])
+		} else {
+			bareWrite(fd, e.buf[:n])
 		}
 		if n < len(e.buf) {
 			return
 		}
+	}
+}
+
+// bareWrite writes all of b.
+func bareWrite(fd int, b []byte) {
+	for len(b) > 0 {
+		w, err := unix.Write(fd, b)
+		if err != nil && err != unix.EAGAIN && err != unix.EINTR {
+			return
+		}
+		b = b[max(w, 0):]
 	}
 }
 

@@ -79,6 +79,7 @@ func (o openCount) logins() ([]byte, error) { return nil, errNotWorker }
 type bareEcho struct {
 	open atomic.Int64
 	mode waitMode
+	fan  *fanout // nil: what comes goes back
 	buf  [64 << 10]byte
 }
 
@@ -92,7 +93,11 @@ const (
 
 // runBareEcho is the child process "bare" or "blocking".
 func runBareEcho(mode waitMode, stdin io.Reader, stdout io.Writer) error {
-	e := &bareEcho{mode: mode}
+	return runBare(&bareEcho{mode: mode}, stdin, stdout)
+}
+
+// runBare serves until the parent has enough.
+func runBare(e *bareEcho, stdin io.Reader, stdout io.Writer) error {
 	listener, addr, err := bareListen()
 	if err != nil {
 		return err

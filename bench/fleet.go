@@ -24,6 +24,8 @@ const (
 	cmdContact                  // all devices come back with a contact flight
 	cmdPrepare                  // make the resume flights of all devices that hold a ticket
 	cmdCut                      // close every connection
+	cmdSay                      // frames: session 0 of the loop sends them
+	cmdAway                     // close the connections of those who do not write
 )
 
 // adoptBytes is the length of cmdAdopt.

@@ -50,6 +50,18 @@ const (
 	DevicesMax = 5_000_000
 	// DrainsMax bounds the devices that come back for a backlog.
 	DrainsMax = 1_000
+	// GroupMembersMax bounds the members of `bench group`: the most that a server takes into one group.
+	GroupMembersMax = 16_384
+	// GroupWritersMax bounds those who write: the generator remembers a stream for each of them and each member.
+	GroupWritersMax = 64
+	// GroupAwayMax bounds the messages to who is away: below what a mailbox holds.
+	GroupAwayMax = 5_000
+	// PresenceWatchersMax bounds the watchers of `bench presence`: as many may watch one user.
+	PresenceWatchersMax = 1_024
+	// PresenceUsersMax bounds those who are watched: each is a session.
+	PresenceUsersMax = 10_000
+	// PresenceEachMax bounds the users that one watcher watches: as many as a session may unless its server is told otherwise.
+	PresenceEachMax = 256
 	// PeersMax bounds the foreign servers that one run compares with.
 	PeersMax = 8
 )
@@ -67,6 +79,14 @@ const (
 	abandonedEach = 20
 	// abandonedShare of --store-bytes waits for them, percent: where a server begins to let entries leave memory.
 	abandonedShare = 75
+	// presenceCalmUsers are watched by every watcher, and change one after the other, presenceCalmFlips times a second: each seldom enough that
+	// each change is told at once.
+	presenceCalmUsers = 20
+	presenceCalmFlips = 8
+	// presenceBurstsMax bounds the bursts that a loop writes before it reads again.
+	presenceBurstsMax = 256
+	// presenceCalm is how long nothing must be told for a span of changes to be over: longer than the server's --presence-window.
+	presenceCalm = 2_500 * time.Millisecond
 	// mixPlayers is how many goroutines play a mixed day; each plays some of its people.
 	mixPlayers = 4
 	// mixReturnEvery is the distance between two of those who come back when a mixed day is over.

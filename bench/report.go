@@ -14,7 +14,7 @@ import (
 // The first block holds the keys that every run has, so that scripts read them in one place; what they mean in which
 // run stands beside each. The sections Echo, Connect and Message hold the rest.
 type Report struct {
-	Bench   string    `json:"bench"` // echo, connect, message, login, storm, mix, backlog, start or mailbox
+	Bench   string    `json:"bench"` // echo, connect, message, login, storm, mix, backlog, start, mailbox, group or presence
 	Started time.Time `json:"started"`
 	Seconds float64   `json:"seconds"` // of the whole run
 	Machine Machine   `json:"machine"`
@@ -43,6 +43,9 @@ type Report struct {
 	Backlog *BacklogResult `json:"backlog,omitempty"`
 	Start   *StartResult   `json:"start,omitempty"`
 	Mailbox *MailboxResult `json:"mailbox,omitempty"`
+	Group   *GroupResult   `json:"group,omitempty"`
+
+	Presence *PresenceResult `json:"presence,omitempty"`
 
 	Notes []string `json:"notes,omitempty"` // what a reader of the figures must know
 }
@@ -68,6 +71,9 @@ func (r *Report) Failed() bool {
 		}
 	}
 	if s := r.Storm; s != nil && s.Storm != nil && (s.Storm.Corrupted > 0 || s.Storm.SessionLost > 0) {
+		return true
+	}
+	if r.Group != nil && r.Group.Corrupted > 0 {
 		return true
 	}
 	if r.Mix != nil && r.Mix.Clients.Damaged > 0 {
@@ -128,6 +134,11 @@ func (r *Report) WriteTable(w io.Writer) error {
 		r.Start.rows(t)
 	case r.Mailbox != nil:
 		r.Mailbox.rows(t)
+	case r.Presence != nil:
+		r.Presence.rows(t)
+	case r.Group != nil:
+		r.Group.rows(t)
+		t.row("lost", fmt.Sprintf("%s, duplicated %s, reordered %s", count(r.Lost), count(r.Duplicated), count(r.Reordered)))
 	}
 	for _, n := range r.Notes {
 		t.row("note", n)

@@ -42,6 +42,7 @@ type session struct {
 	state     sessionState
 	resumed   bool // its first flight carried a ticket, and HELLO
 	cut       bool // closed by the run
+	owes      bool // stands among the loop's owed
 }
 
 // sessionCounts are read by other goroutines while the loop runs; only the loop writes them.
@@ -77,6 +78,9 @@ type sessionLoop struct {
 	traffic *traffic               // nil: idle sessions
 	veil    *veil                  // nil: the plain transport
 	devices map[uint32]device      // by the session's index: what a device keeps between connections
+	watch   sessionWatch           // nil: nobody watches
+	moment  time.Duration          // how long an ACK waits for more to acknowledge; 0: not at all
+	owed    []owedAck              // oldest first
 
 	wantLogins atomic.Pointer[chan []byte] // who asked for the login latencies
 }
@@ -118,6 +122,9 @@ func (sl *sessionLoop) OnMessage(_ int, msg []byte) {
 	}
 	if sl.traffic != nil {
 		sl.traffic.command(msg[0])
+	}
+	if sl.watch != nil {
+		sl.watch.command(msg)
 	}
 }
 
@@ -175,11 +182,7 @@ func (sl *sessionLoop) OnData(id netpoll.ConnID, b []byte) (consumed int) {
 	} else {
 		consumed = sl.frames(s, b, now)
 	}
-	if s.seen > s.acked {
-		s.acked = s.seen
-		sl.scratch, _ = codec.AppendAck(sl.scratch[:0], &codec.Ack{Seq: s.seen})
-		sl.send(id, sl.scratch)
-	}
+	sl.acknowledge(s, now)
 	return consumed
 }
 
@@ -221,6 +224,9 @@ func (sl *sessionLoop) frame(s *session, f codec.Frame, now int64) {
 	case codec.KindGoAway:
 		sl.fail("the server asked to leave (GOAWAY)")
 	}
+	if err == nil && sl.watch != nil && s.state == sessionReady {
+		err = sl.watch.frame(s, f, now)
+	}
 	if err != nil {
 		sl.fail("frame of kind %#x from the server: %v", f.Kind, err)
 		sl.loop.Close(s.id)
@@ -246,6 +252,9 @@ func (sl *sessionLoop) success(s *session, f codec.Frame, now int64) error {
 	}
 	if sl.traffic != nil {
 		sl.traffic.ready(s, v)
+	}
+	if sl.watch != nil {
+		sl.watch.ready(s, v)
 	}
 	return nil
 }
@@ -363,5 +372,8 @@ func (sl *sessionLoop) OnPanic(_ netpoll.ConnID, value any, stack []byte) {
 func (sl *sessionLoop) OnTick() {
 	if sl.traffic != nil {
 		sl.traffic.publish()
+	}
+	if sl.watch != nil {
+		sl.watch.publish()
 	}
 }

@@ -36,6 +36,10 @@ func Child(args []string, stdin io.Reader, stdout io.Writer) error {
 		return runBareEcho(pollFirst, stdin, stdout)
 	case echoBlocking:
 		return runBareEcho(blockAtOnce, stdin, stdout)
+	case fanoutBare:
+		return runBareFanout(stdin, stdout)
+	case fanoutNetpoll:
+		return runNetpollFanout(stdin, stdout)
 	case childWorker:
 		return runWorker(rest[0], stdin, stdout)
 	}

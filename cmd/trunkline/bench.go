@@ -27,6 +27,8 @@ const benchUsage = `Usage: trunkline bench KIND [flags] [-- flags of serve]
   start     how long a server with a million waiting messages takes to start, also after kill -9
   mailbox   bytes of server memory for each message that waits
   mix       a day of people who come and go: how much of what waited was in memory, with a plot
+  group     server CPU of a message to a group for each member, beside a server that only writes to the sockets
+  presence  what people who come and go all the time do to the messages of the others
 
 Each starts a server of its own on loopback and ends it, unless --server names one.
 "trunkline bench KIND --help" lists the flags.
@@ -62,13 +64,17 @@ func runBench(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return benchStart(args[1:], stdout, stderr)
 	case "mailbox":
 		return benchMailbox(args[1:], stdout, stderr)
+	case "group":
+		return benchGroup(args[1:], stdout, stderr)
+	case "presence":
+		return benchPresence(args[1:], stdout, stderr)
 	case "child":
 		return benchChild(args[1:], stdin, stdout, stderr)
 	case "-h", "-help", "--help", "help":
 		fmt.Fprint(stdout, benchUsage)
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "trunkline bench: unknown kind %q; it is echo, connect, message, login, storm, mix, backlog, start or mailbox\n", args[0])
+	fmt.Fprintf(stderr, "trunkline bench: unknown kind %q; it is echo, connect, message, login, storm, mix, backlog, start, mailbox, group or presence\n", args[0])
 	return exitUsage
 }
 

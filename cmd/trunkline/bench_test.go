@@ -46,6 +46,11 @@ func TestBenchRefusesWrongFlagsInOneLine(t *testing.T) {
 		{"logins of a server whose CPU can't be read", "bench login --server 127.0.0.1:1", "admin address"},
 		{"no logins", "bench login --logins 0", "--logins must be above 0"},
 		{"no rounds", "bench echo --rounds 0", "--rounds must be above 0"},
+		{"a group of one", "bench group --members 1", "members is 1"},
+		{"a group without members", "bench group --members 0", "--members must be above 0"},
+		{"a group with both ticks", "bench group --ack both", `ack is "both"`},
+		{"nobody who watches", "bench presence --watchers 0", "--watchers must be above 0"},
+		{"more watches than a session has", "bench presence --each 300", "watched by each is 300"},
 	} {
 		var stdout, stderr bytes.Buffer
 		code := run(strings.Fields(row.args), strings.NewReader(""), &stdout, &stderr)
@@ -63,12 +68,14 @@ func TestBenchRefusesWrongFlagsInOneLine(t *testing.T) {
 
 func TestBenchHelpListsTheFlags(t *testing.T) {
 	for args, want := range map[string][]string{
-		"bench --help":         {"echo", "connect", "message", "login", "storm"},
-		"bench message --help": {"--pairs", "--rate", "--inflight", "--duration", "--size", "--warmup", "--transport", "--json", "--server"},
-		"bench connect --help": {"--connections", "--from", "--raw", "--transport", "--json", "--server"},
-		"bench login --help":   {"--logins", "--rate", "--rounds", "--json", "--server"},
-		"bench storm --help":   {"--clients", "--factor", "--offered", "--pairs", "--rate", "--calm", "--recover", "--out", "--json"},
-		"bench echo --help":    {"--inflight", "--rounds", "--peer", "--json"},
+		"bench --help":          {"echo", "connect", "message", "login", "storm"},
+		"bench message --help":  {"--pairs", "--rate", "--inflight", "--duration", "--size", "--warmup", "--transport", "--json", "--server"},
+		"bench connect --help":  {"--connections", "--from", "--raw", "--transport", "--json", "--server"},
+		"bench login --help":    {"--logins", "--rate", "--rounds", "--json", "--server"},
+		"bench storm --help":    {"--clients", "--factor", "--offered", "--pairs", "--rate", "--calm", "--recover", "--out", "--json"},
+		"bench group --help":    {"--members", "--rate", "--inflight", "--bytes", "--ack", "--rounds", "--away", "--json"},
+		"bench presence --help": {"--watchers", "--users", "--each", "--flips", "--rate", "--rounds", "--json"},
+		"bench echo --help":     {"--inflight", "--rounds", "--peer", "--json"},
 	} {
 		var stdout, stderr bytes.Buffer
 		if code := run(strings.Fields(args), nil, &stdout, &stderr); code != exitOK || stderr.Len() > 0 {
@@ -106,6 +113,28 @@ type benchKeys struct {
 		More      *float64  `json:"more_bytes"`
 	}
 	Login struct{ Plain, Contact, Resume *benchCost }
+	Group struct {
+		Cases []struct {
+			Servers []struct {
+				CPU       float64            `json:"cpu_us_per_member"`
+				PerSecond float64            `json:"messages_per_second"`
+				Above     *float64           `json:"group_above_us_per_member"`
+				LatencyMs map[string]float64 `json:"latency_ms"`
+				TickMs    map[string]float64 `json:"first_tick_ms"`
+				Journal   *float64           `json:"journal_bytes_per_message"`
+			}
+		}
+		Away    struct{ Messages, Members, Entries int }
+		Missing uint64 `json:"ticks_missing"`
+	}
+	Presence struct {
+		Cases []struct {
+			Offered         float64 `json:"flips_offered_per_second"`
+			Told            float64 `json:"presence_told_per_second"`
+			Sent, Delivered uint64
+			Added           *float64 `json:"added_p99_ms"`
+		}
+	}
 	Storm struct {
 		Storm struct {
 			Back   int
@@ -188,6 +217,23 @@ func TestBenchLoadsAnEncryptedServerOfItsOwn(t *testing.T) {
 			}
 		}
 	})
+	t.Run("a group", func(t *testing.T) {
+		t.Parallel()
+		checkGroup(t, benchJSON(t, "group", "--json", "--members", "300", "--writers", "2", "--rate", "40", "--rounds", "2", "--duration", "200ms", "--away", "5"))
+	})
+	t.Run("people who come and go", func(t *testing.T) {
+		t.Parallel()
+		k := benchJSON(t, "presence", "--json", "--watchers", "20", "--users", "50", "--each", "10", "--flips", "5000", "--pairs", "10", "--rate", "200", "--rounds", "1",
+			"--duration", "1s")
+		if len(k.Presence.Cases) != 2 || *k.Lost+*k.Twice+*k.Moved != 0 {
+			t.Fatalf("%+v, lost %d, duplicated %d, reordered %d", k.Presence, *k.Lost, *k.Twice, *k.Moved)
+		}
+		for _, c := range k.Presence.Cases {
+			if c.Offered <= 1 || c.Told <= 1 || c.Sent == 0 || c.Delivered != c.Sent || c.Added == nil {
+				t.Errorf("%+v", c)
+			}
+		}
+	})
 	t.Run("a storm", func(t *testing.T) {
 		t.Parallel()
 		dir := t.TempDir()
@@ -209,6 +255,27 @@ func TestBenchLoadsAnEncryptedServerOfItsOwn(t *testing.T) {
 			}
 		}
 	})
+}
+
+func checkGroup(t *testing.T, k benchKeys) {
+	t.Helper()
+	g := k.Group
+	if len(g.Cases) != 2 || *k.Lost+*k.Twice+*k.Moved+g.Missing != 0 {
+		t.Fatalf("%+v, lost %d, duplicated %d, reordered %d", g, *k.Lost, *k.Twice, *k.Moved)
+	}
+	for _, c := range g.Cases {
+		if len(c.Servers) != 3 || c.Servers[0].Journal == nil || *c.Servers[0].Journal <= 200 {
+			t.Fatalf("%+v", c)
+		}
+		for i, s := range c.Servers {
+			if s.CPU <= 0 || s.PerSecond <= 0 || s.LatencyMs["count"] == 0 || s.TickMs["count"] == 0 || (i > 0) != (s.Above != nil) {
+				t.Errorf("%+v", s)
+			}
+		}
+	}
+	if g.Away.Messages < 5 || g.Away.Members != 298 || g.Away.Entries != g.Away.Messages*298 {
+		t.Errorf("%+v", g.Away)
+	}
 }
 
 func checkMessages(t *testing.T, k benchKeys) {

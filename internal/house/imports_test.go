@@ -22,7 +22,7 @@ var edges = map[string][]string{
 	"store/mysql":   {"store"},
 	"tuning":        {},
 	"client":        {"codec", "codec/iq", "codec/secure"},
-	"bench":         {"client", "codec", "codec/secure", "netpoll", "tuning"},
+	"bench":         {"client", "codec", "codec/iq", "codec/secure", "netpoll", "tuning"},
 	"internal/slab": {},
 	// Imported by tests only (checked below); what they import themselves is free but for what must stay above them.
 	"internal/testkit":   {"shard", "store", "codec", "codec/iq", "netpoll", "internal/slab"},

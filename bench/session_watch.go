@@ -1,0 +1,78 @@
+package bench
+
+import (
+	"time"
+
+	"trunkline/codec"
+	"trunkline/netpoll"
+)
+
+// sessionWatch is told what a loop's sessions see beyond logging in, keeping alive and acknowledging. It belongs to the loop.
+type sessionWatch interface {
+	// ready is a session that has logged in.
+	ready(s *session, v codec.Success)
+	// frame is any frame behind that, after the session has taken what is its own of it.
+	frame(s *session, f codec.Frame, now int64) error
+	// command is an order of the run.
+	command(msg []byte)
+	// publish copies counters for other goroutines, once a turn.
+	publish()
+}
+
+// ackBatch is how many entries a session acknowledges at the latest at once when it acknowledges in batches, as the protocol advises.
+const ackBatch = 32
+
+// owedAck is a session that has something to acknowledge, since when.
+type owedAck struct {
+	id    netpoll.ConnID
+	since int64
+}
+
+// acknowledge says what was kept: at once, or in batches when the loop has a moment for them.
+func (sl *sessionLoop) acknowledge(s *session, now int64) {
+	switch {
+	case s.seen <= s.acked:
+	case sl.moment == 0 || s.seen-s.acked >= ackBatch:
+		sl.sendAck(s)
+	case !s.owes:
+		s.owes = true
+		sl.owed = append(sl.owed, owedAck{s.id, now})
+	}
+}
+
+func (sl *sessionLoop) sendAck(s *session) {
+	s.acked = s.seen
+	sl.scratch, _ = codec.AppendAck(sl.scratch[:0], &codec.Ack{Seq: s.seen})
+	sl.send(s.id, sl.scratch)
+}
+
+// payOwed acknowledges what has waited for its moment; now in the far future: everything.
+func (sl *sessionLoop) payOwed(now int64) {
+	n := 0
+	for ; n < len(sl.owed) && now-sl.owed[n].since >= int64(sl.moment); n++ {
+		s := &sl.slots[sl.owed[n].id.Slot()]
+		if s.id != sl.owed[n].id {
+			continue
+		}
+		s.owes = false
+		if s.state == sessionReady && s.seen > s.acked {
+			sl.sendAck(s)
+		}
+	}
+	if n > 0 {
+		sl.owed = sl.owed[:copy(sl.owed, sl.owed[n:])]
+	}
+}
+
+// cutOne closes a session that is logged in; it is not counted as failed.
+func (sl *sessionLoop) cutOne(s *session) {
+	if s.state != sessionReady {
+		return
+	}
+	sl.counts.ready.Add(-1)
+	s.state, s.cut = sessionAway, true
+	sl.loop.Close(s.id)
+}
+
+// ackMomentDefault is how long a member of a group waits for more before it acknowledges fewer than ackBatch entries.
+const ackMomentDefault = 100 * time.Millisecond
