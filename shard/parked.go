@@ -21,6 +21,9 @@ type parking struct {
 
 const parkedHeaderBytes = 8
 
+// parkedKept bytes of what was taken may lie in front of what waits; over it they go when they are more than that.
+const parkedKept = 4 << 10
+
 func (p *parking) waiting() bool { return p.head < len(p.b) }
 
 // front is the first message and the loop that it came from.
@@ -93,6 +96,9 @@ func (s *Shard) parkFor(user uint64) *parking {
 
 func (s *Shard) keepParked(p *parking, m *message) {
 	before := cap(p.b)
+	if p.head > parkedKept && p.head > len(p.b)/2 {
+		p.b, p.head = append(make([]byte, 0, len(p.b)), p.b[p.head:]...), 0 // another one: the message that is being taken lies in it
+	}
 	s.encoded = appendMessage(s.encoded[:0], m)
 	p.b = binary.BigEndian.AppendUint32(p.b, uint32(len(s.encoded)))
 	p.b = binary.BigEndian.AppendUint32(p.b, uint32(m.from))

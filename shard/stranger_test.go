@@ -257,3 +257,23 @@ func TestRequestsThatWaitAreBounded(t *testing.T) {
 		t.Errorf("what waits does not go on: %+v", m)
 	}
 }
+
+func TestAParkingThatIsNeverEmptyStaysSmall(t *testing.T) {
+	c := newClub(t, 2, nil)
+	p := c.parkFor(c.place)
+	m := message{kind: msgRoute, user: c.place, peer: 1, seq: 1, parts: 1, payload: oneParted(string(make([]byte, 1_000)))}
+	c.keepParked(p, &m)
+	for range 1_000 {
+		c.keepParked(p, &m)
+		p.pop()
+	}
+	if n := len(p.b); n > 64<<10 {
+		t.Errorf("%d bytes for one message", n)
+	}
+	if msg, _ := p.front(); parseMessage(&m, msg) != nil || len(p.b)-p.head != parkedHeaderBytes+len(msg) || m.user != c.place {
+		t.Errorf("the one that waits is %+v", m)
+	}
+	if c.parkedBytes != int64(cap(p.b)) {
+		t.Errorf("%d bytes are counted of %d", c.parkedBytes, cap(p.b))
+	}
+}
