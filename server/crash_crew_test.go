@@ -122,7 +122,7 @@ func (m *member) askFor(id uint64) {
 	group := groupOf(s.Peer)
 	switch {
 	case ok && s.Rejected != 0 && group != 0:
-		m.record(happening{kind: hapRejected, user: m.user, group: group, id: id})
+		m.record(happening{kind: hapRejected, user: m.user, group: group, id: id, text: fmt.Sprint(codec.ErrorCode(s.Rejected))})
 	case ok && s.Level >= client.TickServer:
 		m.record(happening{kind: hapTicked, user: m.user, id: id})
 		if s.Level >= client.TickDelivered {

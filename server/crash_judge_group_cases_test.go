@@ -22,6 +22,7 @@ func TestTheJudgeFindsEachViolationInGroups(t *testing.T) {
 	}
 	told := happening{kind: hapTold, user: 1, group: 9, id: 1, last: 5}
 	rejected := happening{kind: hapRejected, user: 1, group: 9, id: 1, text: "no"}
+	stale := happening{kind: hapRejected, user: 1, group: 9, id: 1, text: "epoch_stale"}
 	ticked := happening{kind: hapTicked, user: 1, id: 5}
 	begin := change(1, "created", 1, 2, 3, 1)
 	wire := func(user, id uint64) happening {
@@ -44,6 +45,9 @@ func TestTheJudgeFindsEachViolationInGroups(t *testing.T) {
 			shown(2, 3, 3, "a"), shown(3, 3, 3, "a"), placed(1, 3), ticked}},
 		{"the sender missed its place", "", list{begin, accepted(1, "a"), {kind: hapLeft, user: 1}, shown(2, 1, 2, "a"), shown(3, 1, 2, "a"), ticked}},
 		{"rejected, and its sender was removed", "", list{begin, change(2, "removed", 2, 1), accepted(1, "a"), rejected, ticked}},
+		{"rejected, and the group has changed too often", "", list{begin, accepted(1, "a"), change(1, "added", 2, 4), change(1, "removed", 3, 4), change(1, "added", 4, 4),
+			change(1, "removed", 5, 4), change(1, "added", 6, 4), stale, ticked}},
+		{"rejected, and the group has changed", wasRejected, list{begin, accepted(1, "a"), change(1, "added", 2, 4), change(1, "removed", 3, 4), stale, ticked}},
 		{"ticked and gone", wasLost, list{begin, accepted(1, "a"), ticked}},
 		{"one member has not got it", wasLost, list{begin, accepted(1, "a"), placed(1, 2), shown(2, 1, 2, "a"), ticked}},
 		{"one who came before it has not got it", wasLost, list{begin, change(1, "added", 2, 4), accepted(1, "a"), placed(1, 3), shown(2, 1, 3, "a"), shown(3, 1, 3, "a"), ticked}},

@@ -5,6 +5,9 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"trunkline/client"
+	"trunkline/codec"
 )
 
 // The violations of the rules for groups.
@@ -33,6 +36,7 @@ type groupStory struct {
 	accepted               bool
 	acceptedAt, rejectedAt int
 	toldAt                 int
+	why                    string           // it was rejected
 	shown                  map[uint64]sight // by viewer
 	placed                 []uint64         // gseqs that its sender was told
 }
@@ -54,13 +58,14 @@ type groupJudge struct {
 	newest   map[[3]uint64]uint64  // newest id, by viewer, sender and group
 	stays    map[uint64][]stay     // by group
 	changes  map[groupPlace]bool   // those that are among stays
+	seen     map[[2]uint64][]int   // when changes were, by viewer and group
 	leftAt   map[uint64]int        // by user: when its client last came to an end
 }
 
 func newGroupJudge(j *judge) *groupJudge {
 	return &groupJudge{judge: j, stories: map[string]*groupStory{}, byNumber: map[messageKey]*groupStory{}, names: map[groupPlace]string{},
 		carried: map[groupPlace]string{}, screens: map[[2]uint64]uint64{}, newest: map[[3]uint64]uint64{}, stays: map[uint64][]stay{},
-		changes: map[groupPlace]bool{}, leftAt: map[uint64]int{}}
+		changes: map[groupPlace]bool{}, seen: map[[2]uint64][]int{}, leftAt: map[uint64]int{}}
 }
 
 // take adds one happening in a group.
@@ -81,7 +86,7 @@ func (g *groupJudge) take(h happening) {
 		}
 	case hapRejected:
 		if s := g.byNumber[messageKey{h.user, h.id}]; s != nil && s.rejectedAt == 0 {
-			s.rejectedAt = g.count
+			s.rejectedAt, s.why = g.count, h.text
 		}
 	case hapPlaced:
 		key := messageKey{h.user, h.id}
@@ -133,6 +138,8 @@ func (g *groupJudge) takeShown(h happening) {
 // takeChange learns who is a member.
 func (g *groupJudge) takeChange(h happening) {
 	g.onScreen(h, messageKey{}, fmt.Sprintf("%s %v by %d", h.text, h.users, h.peer))
+	mine := [2]uint64{h.user, h.group}
+	g.seen[mine] = append(g.seen[mine], g.count)
 	if at := (groupPlace{h.group, h.gseq}); g.changes[at] {
 		return
 	} else {
@@ -233,8 +240,8 @@ func (g *groupJudge) review() {
 		case !s.accepted:
 			g.violated(wasDamaged, s.messageKey, "was shown in a group and never sent")
 			continue
-		case s.rejectedAt != 0 && !g.wasRemoved(s):
-			g.violated(wasRejected, s.messageKey, "to a group in which its sender is")
+		case s.rejectedAt != 0 && !g.wasRemoved(s) && !g.wasOvertaken(s):
+			g.violated(wasRejected, s.messageKey, "to a group in which its sender is: "+s.why)
 			continue
 		case s.rejectedAt == 0 && !ticked:
 			g.violated(wasStuck, s.messageKey, "to a group is not ticked")
@@ -253,6 +260,17 @@ func (g *groupJudge) review() {
 // wasRemoved says whether the sender was removed at some time: then its messages may be rejected.
 func (g *groupJudge) wasRemoved(s *groupStory) bool {
 	return slices.ContainsFunc(g.stays[s.group], func(in stay) bool { return in.user == s.from && in.before != 0 })
+}
+
+// wasOvertaken says whether the group has changed more often than a client sends a message again, before it was rejected.
+func (g *groupJudge) wasOvertaken(s *groupStory) bool {
+	n := 0
+	for _, at := range g.seen[[2]uint64{s.from, s.group}] {
+		if at > s.acceptedAt && at <= s.rejectedAt {
+			n++
+		}
+	}
+	return s.why == codec.CodeEpochStale.String() && (n > client.RepeatsMax || g.leftAt[s.from] > s.acceptedAt)
 }
 
 func (g *groupJudge) reviewViewers(s *groupStory) {
