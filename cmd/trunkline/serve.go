@@ -104,9 +104,21 @@ func serveFailed(cfg server.Config, err error, stderr io.Writer) int {
 
 func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
+// plainErrors has errors say what happened and no more: the text format would ask them for all they have, and the storage engine's have call stacks.
+// An error that is none is left out.
+func plainErrors(_ []string, a slog.Attr) slog.Attr {
+	if a.Key == "err" && a.Value.Kind() == slog.KindAny && a.Value.Any() == nil {
+		return slog.Attr{}
+	}
+	if err, ok := a.Value.Any().(error); ok {
+		a.Value = slog.StringValue(oneLine(err))
+	}
+	return a
+}
+
 func newLogger(cfg server.Config, w io.Writer) *slog.Logger {
 	levels := map[string]slog.Level{"debug": slog.LevelDebug, "info": slog.LevelInfo, "warn": slog.LevelWarn, "error": slog.LevelError}
-	opts := &slog.HandlerOptions{Level: levels[cfg.LogLevel]}
+	opts := &slog.HandlerOptions{Level: levels[cfg.LogLevel], ReplaceAttr: plainErrors}
 	if cfg.LogFormat == "json" {
 		return slog.New(slog.NewJSONHandler(w, opts))
 	}

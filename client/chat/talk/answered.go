@@ -181,9 +181,9 @@ func (m *Model) invited(now time.Time, in Answered) {
 		return
 	}
 	c := &Card{Title: "Invite to " + m.Title(p)}
-	c.add("", "Whoever types this line joins; /invite off ends it.")
+	c.add("", "Whoever types /join and this code joins; /invite off ends it.")
 	c.add("", "")
-	c.add("", "/join "+client.InviteText(in.Ask.Group, in.Code))
+	c.add("", client.InviteText(in.Ask.Group, in.Code)) // alone, so that it can be copied in one piece
 	m.Card = c
 }
 
@@ -230,7 +230,8 @@ func (m *Model) showGroup(g *Group, in *client.Group) {
 	c.add("group", g.Peer.String())
 	c.add("made by", m.Name(in.Creator)+", "+in.Created.Format("2006-01-02 15:04"))
 	if len(in.Invite) > 0 {
-		c.add("join", "/join "+client.InviteText(in.ID, in.Invite))
+		c.add("join", "/join and this code:")
+		c.add("", client.InviteText(in.ID, in.Invite))
 	}
 	c.add("members", fmt.Sprint(in.Count))
 	for _, u := range in.Members {

@@ -74,7 +74,7 @@ func Commands() []Command {
 		{"subject", "NAME", "name this group anew", runSubject},
 		{"invite", "[off]", "make a code with which anybody joins this group, or end it", runInvite},
 		{"join", "CODE", "join a group", runJoin},
-		{"receipts", "[N]", "who has read your newest message in this group; 2: the one before it", runReceipts},
+		{"receipts", "[N]", "who has your newest message here; 2: the one before", runReceipts},
 		{"leave", "", "leave this group", runLeave},
 		{"info", "", "who is in this group, or the profile of this user", runInfo},
 		{"block", "[NUMBER]", "hear nothing of a user any more", ofBlock(iq.OpBlocksAdd)},

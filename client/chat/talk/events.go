@@ -236,10 +236,21 @@ func (m *Model) connected(now time.Time, ev client.Connected) []Task {
 	return tasks
 }
 
+// briefly is an error without who says so, and without the call and the addresses of a connection that failed.
+func briefly(why string) string {
+	why = strings.TrimPrefix(why, "client: ")
+	for _, call := range []string{"dial ", "read ", "write "} {
+		if i := strings.LastIndex(why, ": "); i >= 0 && strings.HasPrefix(why, call) {
+			return why[i+2:]
+		}
+	}
+	return why
+}
+
 func (m *Model) disconnected(ev client.Disconnected) {
 	why := "connection lost"
 	if ev.Err != nil {
-		why = strings.TrimPrefix(CleanLine(ev.Err.Error()), "client: ")
+		why = briefly(CleanLine(ev.Err.Error()))
 	}
 	m.Link = Link{Tried: true, Why: why}
 	for _, p := range m.people {

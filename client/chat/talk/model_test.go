@@ -414,6 +414,14 @@ func TestPresenceIsAskedForWhoIsOnTheScreen(t *testing.T) {
 	if s.m.Person(ann).Known || s.m.Link.Why != "x\ufffd[2J" {
 		t.Errorf("after the connection was lost: %q", s.m.Link.Why)
 	}
+	for in, want := range map[string]string{
+		"dial tcp 127.0.0.1:5222: connect: connection refused": "connection refused", "client: no PONG in time": "no PONG in time",
+		"read tcp 127.0.0.1:4->127.0.0.1:5: i/o timeout": "i/o timeout", "server: busy (code 67); later": "server: busy (code 67); later",
+	} {
+		if s.in(Events{client.Disconnected{Err: errors.New(in)}}); s.m.Link.Why != want {
+			t.Errorf("%q is shown as %q", in, s.m.Link.Why)
+		}
+	}
 }
 
 func TestNamesThatPretend(t *testing.T) {
