@@ -2,6 +2,7 @@ package shard
 
 import (
 	"maps"
+	"math"
 	"slices"
 	"testing"
 
@@ -151,6 +152,7 @@ type diskRig struct {
 	sheets map[Conn]*sheet
 	parted []uint64                 // groups that were told that a user left
 	said   map[messageKind]*message // the last one of each kind, without its payload
+	full   bool                     // the other loop has no room
 }
 
 type rigHost struct {
@@ -191,6 +193,13 @@ func (h rigHost) Post(_ int, b []byte) error {
 		s.attached = append(s.attached, m.first)
 	}
 	return nil
+}
+
+func (h rigHost) Credit(int) int {
+	if h.r.full {
+		return 0
+	}
+	return math.MaxInt
 }
 
 func newDiskRig(t *testing.T, change func(c *Config)) *diskRig {

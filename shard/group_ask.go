@@ -68,6 +68,10 @@ func (s *Shard) takeAsk(now int64) {
 		s.stats.Unexpected++ // the session has read it
 		return
 	}
+	if !changesGroup(r.Op) && s.credit(int(m.from)) < StepBytesMax { // a page is much more than the request for it
+		s.answerAsk(now, m, codec.CodeRateLimited)
+		return
+	}
 	if !isGroup(m.user) {
 		s.answerNow(m, &iq.Answer{Ref: r.Ref, Op: r.Op, Groups: s.groupsOf(m.user)})
 		return

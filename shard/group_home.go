@@ -177,8 +177,11 @@ func (s *Shard) enqueue(now int64, g *groupHome, index uint32, e *store.Entry, g
 	s.activate(now, g.id)
 }
 
-// tellGroup shows a sender that knows an older epoch what the group is like now.
+// tellGroup shows a sender that knows an older epoch what the group is like now, unless there is no room for that: it can ask.
 func (s *Shard) tellGroup(now int64, g *groupHome, m *message) {
+	if s.credit(s.home(m.peer)) < StepBytesMax {
+		return
+	}
 	n := iq.Notice{}
 	n.More = g.fill(&n.Group, 0, false)
 	s.show(m.peer, m.peerDevice, must(iq.AppendNotice(nil, &n)))

@@ -277,3 +277,28 @@ func TestAParkingThatIsNeverEmptyStaysSmall(t *testing.T) {
 		t.Errorf("%d bytes are counted of %d", c.parkedBytes, cap(p.b))
 	}
 }
+
+func TestWhatAGroupShowsWaitsForNoRoom(t *testing.T) {
+	c := newClub(t, 2, nil)
+	stale := message{
+		kind: msgRoute, user: c.place, peer: c.members[1], peerGen: 1, seq: 4, flags: codec.FlagGroup, parts: 1, payload: oneParted("x"), last: namesVersion,
+	}
+	c.groups[c.place].epoch = 2
+	elsewhere := userOn(c.cfg.Placement, 1)
+	c.groups[c.place].members = append(c.groups[c.place].members, member{user: elsewhere, since: 1, delivered: 1, read: 1})
+	stale.peer = elsewhere
+	for _, full := range []bool{true, false} {
+		c.full, c.said = full, map[messageKind]*message{}
+		c.ask(0, &iq.Request{Op: iq.OpGroupInfo})
+		if code := c.code(t, 0); (code == codec.CodeRateLimited) != full {
+			t.Errorf("full %v: to look is answered with %v", full, code)
+		}
+		c.say(stale)
+		if c.said[msgRejected] == nil {
+			t.Errorf("full %v: a sender that knows an old epoch is not told", full)
+		}
+		if (c.said[msgTell] == nil) != full {
+			t.Errorf("full %v: the group is shown: %+v", full, c.said[msgTell])
+		}
+	}
+}
