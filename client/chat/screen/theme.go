@@ -33,7 +33,7 @@ func NewTheme(r *lipgloss.Renderer, colour bool) Theme {
 	if !colour {
 		return t
 	}
-	t.Faint, t.Bar = s().Foreground(grey).Faint(true), s().Foreground(grey)
+	t.Faint, t.Bar = s().Foreground(grey).Faint(r.HasDarkBackground()), s().Foreground(grey) // faint grey on white is hard to read
 	t.Here, t.Read, t.Own = s().Foreground(green), s().Foreground(blue).Bold(true), s().Foreground(cyan)
 	t.Bad, t.Unread = s().Foreground(red).Bold(true), s().Foreground(yellow).Bold(true)
 	return t
