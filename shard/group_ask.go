@@ -77,6 +77,10 @@ func (s *Shard) takeAsk(now int64) {
 		return
 	}
 	g := s.groupAt(now, m.user)
+	if (r.Op == iq.OpGroupInfo || r.Op == iq.OpGroupLeave) && (g == nil || !g.has(m.peer)) && s.asked[m.user] == 0 {
+		// A crash may have taken a change that it agreed to before: then its own list is wrong.
+		s.send(s.home(m.peer), &message{kind: msgPart, user: m.peer, peer: m.user})
+	}
 	switch {
 	case r.Op == iq.OpGroupInfo, r.Op == iq.OpGroupReceipts:
 		s.showGroup(m, g, r)
@@ -313,6 +317,11 @@ func (s *Shard) part(place uint64, g *groupHome, agreed []uint64) {
 
 // takeParted takes a user out whose account is gone, and says that it is done.
 func (s *Shard) takeParted(now int64, g *groupHome, m *message) {
+	for _, a := range s.asking {
+		if a.message.user == m.user { // what it has agreed to does not add it any more
+			a.agreed = slices.DeleteFunc(a.agreed, func(user uint64) bool { return user == m.peer })
+		}
+	}
 	if g != nil && g.has(m.peer) {
 		c := &s.change
 		m.timeSec = uint32(now / 1000)

@@ -80,7 +80,9 @@ func (s *Shard) takeUp(now int64, g *groupHome) {
 		g.pending = append(g.pending, o)
 		switch {
 		case e.PayloadTag == codec.PayloadGroupEvent:
-			g.pending[len(g.pending)-1].left = s.leftBy(blob)
+			left := s.leftBy(blob)
+			g.pending[len(g.pending)-1].left = left
+			s.part(g.id, g, left) // the crash may have taken that
 		case gseq > g.seq: // taken after the state was saved
 			g.seq = gseq - 1
 			g.take(sentBy{user: e.Peer, device: e.PeerDevice, gen: e.Gen, cseq: e.First})

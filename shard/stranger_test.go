@@ -302,3 +302,70 @@ func TestWhatAGroupShowsWaitsForNoRoom(t *testing.T) {
 		}
 	}
 }
+
+func TestWhoIsNoMemberForgetsTheGroup(t *testing.T) {
+	for _, op := range []iq.Op{iq.OpGroupInfo, iq.OpGroupLeave} {
+		c := newClub(t, 2, nil)
+		stray := c.members[1] + 1
+		for c.home(stray) != 0 {
+			stray++
+		}
+		c.members = append(c.members, stray)
+		c.enrol(stray, 0, connA+2, 1)
+		c.say(message{kind: msgInvite, user: stray, peer: 77, first: c.place}) // a crash takes the change that it agreed to
+		if u := c.states[stray]; u == nil || !u.in(c.place) {
+			t.Fatal("it did not agree")
+		}
+		c.asked[c.place] = 1
+		c.ask(2, &iq.Request{Op: op})
+		if c.states[stray] == nil {
+			t.Errorf("%v: it forgets a group that is about to add it", op)
+		}
+		c.asked[c.place] = 0
+		c.ask(2, &iq.Request{Op: op})
+		if code := c.code(t, 2); code != codec.CodeNotMember || c.states[stray] != nil {
+			t.Errorf("%v is answered with %v; it has %+v", op, code, c.states[stray])
+		}
+		c.ask(1, &iq.Request{Op: iq.OpGroupInfo})
+		if c.states[c.members[1]] == nil {
+			t.Errorf("a member forgets its group")
+		}
+	}
+}
+
+func TestARemovalIsToldAgainAfterACrash(t *testing.T) {
+	c := newClub(t, 2, nil)
+	elsewhere := userOn(c.cfg.Placement, 1)
+	g := c.groups[c.place]
+	g.enter([]uint64{elsewhere}, iq.RoleMember)
+	c.saveGroup(g)
+	c.ask(0, &iq.Request{Op: iq.OpGroupRemove, Users: []uint64{elsewhere}})
+	if m := c.said[msgPart]; m == nil || m.user != elsewhere {
+		t.Fatalf("who was removed is told %+v", m)
+	}
+	c.settleDisk()
+	c.said = map[messageKind]*message{}
+	c.start(2, nil)
+	c.settle()
+	if m := c.said[msgPart]; m == nil || m.user != elsewhere || m.peer != c.place {
+		t.Errorf("after a crash who was removed is told %+v", m)
+	}
+}
+
+func TestWhoDeletesItsAccountIsNotAddedByWhatItAgreedTo(t *testing.T) {
+	c := newClub(t, 2, nil)
+	leaver := c.members[1] + 1
+	for c.home(leaver) != 0 {
+		leaver++
+	}
+	c.enrol(leaver, 0, connA+7, 1)
+	elsewhere := userOn(c.cfg.Placement, 1)
+	c.ask(0, &iq.Request{Op: iq.OpGroupAdd, Users: []uint64{leaver, elsewhere}})
+	c.Forget(c.now, leaver, Reply{})
+	c.settle()
+	c.say(message{kind: msgInvited, user: c.place, peer: elsewhere, seq: c.asks})
+	c.settle()
+	if g := c.groups[c.place]; g.has(leaver) || !g.has(elsewhere) {
+		t.Errorf("members: %+v", g.members)
+	}
+}
