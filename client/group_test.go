@@ -163,6 +163,28 @@ func TestAMessageThatHasItsPlaceIsNotSentAgain(t *testing.T) {
 	})
 }
 
+// TestARangeOfTicksSaysNothingOfWhatIsRejectedBehindIt: the range goes over a message of which nothing was heard yet.
+func TestARangeOfTicksSaysNothingOfWhatIsRejectedBehindIt(t *testing.T) {
+	overBoth(t, func(t *testing.T, f *fake) {
+		c, p, _ := f.connect(welcome(0))
+		first, second, third := sendGroup(t, c, "one"), sendGroup(t, c, "two"), sendGroup(t, c, "three")
+		for range 3 {
+			p.anySend()
+		}
+		p.groupReceipt(1, codec.ReceiptDelivered, testGroup, first, third)
+		want[Tick](t, c)
+		levelOf(t, c, first, TickDelivered)
+		levelOf(t, c, second, TickNone)
+		levelOf(t, c, third, TickDelivered)
+		p.expectAck(1)
+		p.reject(2, codec.CodeNotMember, testGroup, second, second)
+		if ev := want[Rejected](t, c); ev.ID != second {
+			t.Errorf("rejected: %+v", ev)
+		}
+		closeClient(t, c)
+	})
+}
+
 func TestAMessageLearnsItsPlaceOnce(t *testing.T) {
 	overBoth(t, func(t *testing.T, f *fake) {
 		c, p, _ := f.connect(welcome(0))

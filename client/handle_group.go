@@ -52,7 +52,7 @@ func (c *Client) handlePlace(l *link, v *codec.Deliver) error {
 		id = a.Root
 	}
 	if fresh && mine {
-		c.sent.raise(v.Group, id, id, TickServer, c.journal.staged) // whatever is said of a second copy, it is taken
+		c.sent.raise(v.Group, id, id, TickServer, c.journal.staged, nil) // whatever is said of a second copy, it is taken
 	}
 	c.poke()
 	c.mu.Unlock()

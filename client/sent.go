@@ -37,15 +37,16 @@ func (t *sentTable) add(id, peer uint64, c *Change) {
 }
 
 // raise lifts the messages to peer in first..last to level. news is false when all of the range is remembered and
-// none rose: a receipt that came twice, or after a stronger one.
-func (t *sentTable) raise(peer, first, last uint64, level TickLevel, c *Change) (news bool) {
+// none rose: a receipt that came twice, or after a stronger one. sure, if not nil, is asked whether a message of the range that was not heard of yet is
+// meant at all.
+func (t *sentTable) raise(peer, first, last uint64, level TickLevel, c *Change, sure func(id uint64) bool) (news bool) {
 	i, _ := t.find(first)
 	if len(t.rows) == 0 || first < t.rows[0].ID {
 		news = true // older than what is remembered
 	}
 	for ; i < len(t.rows) && t.rows[i].ID <= last; i++ {
 		r := &t.rows[i]
-		if r.Peer == peer && r.Level < level {
+		if r.Peer == peer && r.Level < level && (r.Level != TickNone || sure == nil || sure(r.ID)) {
 			r.Level = level
 			c.Sent = append(c.Sent, *r)
 			news = true
