@@ -174,6 +174,8 @@ func (s *Shard) mayAsk(m *message, g *groupHome, r *iq.Request) codec.ErrorCode 
 	switch {
 	case s.asked[m.user] >= groupOpsMax:
 		return codec.CodeRateLimited
+	case len(s.asking) >= askingMax:
+		return codec.CodeServerFull
 	case g == nil:
 		return codec.CodeNone
 	case r.Op == iq.OpGroupCreate && (g.creator != m.peer || g.token != r.Token):

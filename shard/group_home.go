@@ -130,7 +130,7 @@ func (s *Shard) takeGroupSend(now int64) {
 	case code != codec.CodeNone:
 	case m.flags&codec.FlagNoStore != 0:
 		s.fanAtOnce(g, m, part)
-	case len(g.pending) >= s.cfg.MailboxEntriesMax:
+	case s.pendingFull(g, len(part.Blob)):
 		code = codec.CodeMailboxFull
 	default:
 		if !s.appendPending(now, g, m, part) {
@@ -143,6 +143,13 @@ func (s *Shard) takeGroupSend(now int64) {
 		answer(m, msgStored, &s.out).parts = m.parts
 	}
 	s.applyPosts()
+}
+
+// pendingFull says whether as much of a group waits to go out as may wait in a mailbox.
+func (s *Shard) pendingFull(g *groupHome, blobBytes int) bool {
+	index := s.find(g.id, store.DevicePending, 0)
+	return len(g.pending) >= s.cfg.MailboxEntriesMax ||
+		index != 0 && s.mailboxes.At(index).full(groupHeadBytes+blobBytes, &s.world)
 }
 
 // appendPending keeps a message and gives it its place in the group's order. false: there is no room.

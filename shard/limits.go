@@ -176,6 +176,8 @@ const (
 	groupTicksMax = 1_024
 	// groupOpsMax changes of a group may wait for their turn. Over it: CodeRateLimited.
 	groupOpsMax = 64
+	// askingMax changes of all groups of a loop may wait for the consent of those who are to be added, 3 KB each. Over it: CodeServerFull.
+	askingMax = 4_096
 	// markSaveMs is how long the marks of a group may be in memory alone. After a crash what they said in that time is told with the next ones.
 	markSaveMs = 5_000
 	// userGroupsMax groups may a user be in. Over it: CodeTooMany.

@@ -121,7 +121,12 @@ func (s *Shard) parkingFull(now int64) bool {
 		s.stats.ReceiptsDropped++
 		s.answerReceipt(m)
 	case msgAsk:
+		if m.seq != 0 {
+			return false // others have agreed to it
+		}
 		s.answerAsk(now, m, codec.CodeServerFull)
+	case msgInvite:
+		s.sendInvited(m, codec.CodeServerFull)
 	default:
 		return false
 	}

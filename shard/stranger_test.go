@@ -369,3 +369,39 @@ func TestWhoDeletesItsAccountIsNotAddedByWhatItAgreedTo(t *testing.T) {
 		t.Errorf("members: %+v", g.members)
 	}
 }
+
+func TestChangesThatWaitForConsentAreBounded(t *testing.T) {
+	c := newClub(t, 2, nil)
+	elsewhere := userOn(c.cfg.Placement, 1)
+	for n := range uint64(askingMax + 10) {
+		c.asking[1_000_000+n] = &asking{}
+		if len(c.asking) == askingMax {
+			break
+		}
+	}
+	c.ask(0, &iq.Request{Op: iq.OpGroupAdd, Users: []uint64{elsewhere}})
+	if code := c.code(t, 0); code != codec.CodeServerFull {
+		t.Errorf("over %d it is answered with %v", askingMax, code)
+	}
+	delete(c.asking, 1_000_000)
+	before := len(c.sheet(connA).answers)
+	c.ask(0, &iq.Request{Op: iq.OpGroupAdd, Users: []uint64{elsewhere}})
+	if len(c.sheet(connA).answers) != before || len(c.asking) != askingMax {
+		t.Errorf("below it, it is answered with %v", c.code(t, 0))
+	}
+}
+
+func TestWhatWaitsForMembersIsBoundedInBytes(t *testing.T) {
+	c := newClub(t, 2, func(cfg *Config) { cfg.MailboxBytesMax = 10_000 })
+	g := c.groups[c.place]
+	g.pending = append(g.pending, outgoing{sent: true, answers: 1, round: 77, seq: 1}) // somebody's loop does not answer
+	blob := string(make([]byte, 1_000))
+	for cseq := range uint64(20) {
+		c.say(message{
+			kind: msgRoute, user: c.place, peer: c.members[0], peerGen: 1, seq: cseq + 1, flags: codec.FlagGroup, parts: 1, payload: oneParted(blob),
+		})
+	}
+	if m := c.said[msgRejected]; m == nil || codec.ErrorCode(m.code) != codec.CodeMailboxFull || len(g.pending) > 12 {
+		t.Errorf("%d messages of 1 KB wait; %+v", len(g.pending), m)
+	}
+}
