@@ -62,9 +62,8 @@ out/bin/staticcheck-$(STATICCHECK):
 house: ## import table, package docs, file and function lengths
 	$(GO) test -count=1 ./internal/house
 
-race: ## run all tests under the race detector, the random ones shorter (needs cgo)
+race: ## run all tests of the server and SDK under the race detector, the random ones shorter (needs cgo)
 	CGO_ENABLED=1 $(GO) test -race -short -tags pebblegozstd -count=1 ./...
-	cd client/chat && CGO_ENABLED=1 $(GO) test -race -short -count=1 ./...
 
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@for pkg in $$($(GO) list ./...); do \
