@@ -20,6 +20,7 @@ func deviceVerbs() []verb {
 		{"list", "", "list a user's devices: which are registered, which its primary has signed", ofFlag, nil, deviceList, false},
 		{"sign", "[DEVICE...]", "sign which devices this user has; messages go to these. The primary does, and is always among them", nil, someDevices, deviceSign, false},
 		{"remove", "DEVICE", "end a device of this user: the primary ends a companion, a companion itself", nil, oneDevice, deviceRemove, false},
+		{"link", "request|approve", "let a second device register: the same as trunkline link", nil, nil, nil, false}, // runDevice
 		{"trust", "", "take the new key of a user's primary, after you have made sure of that user", ofFlag, ofSomebody, deviceTrust, false},
 	}
 }
@@ -29,11 +30,7 @@ func runDevice(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	if len(args) > 0 && args[0] == "link" {
 		return runLink(args[1:], stdin, stdout, stderr)
 	}
-	code := askCommand("device", deviceVerbs)(args, stdin, stdout, stderr)
-	if len(args) > 0 && code == exitOK && strings.HasPrefix(args[0], "-") {
-		fmt.Fprint(stdout, "`trunkline device link` is `trunkline link`: it lets a second device register.\n")
-	}
-	return code
+	return askCommand("device", deviceVerbs)(args, stdin, stdout, stderr)
 }
 
 // deviceLine is one device as JSON.

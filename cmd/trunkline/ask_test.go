@@ -356,6 +356,8 @@ func TestWrongUseOfAskingIsOneLine(t *testing.T) {
 		{"a rule that is none", []string{"privacy", "set", "--user", "1", "--presence", "some"}, exitUsage, "everyone, contacts or nobody"},
 		{"an account by mistake", []string{"account", "delete", "--user", "1"}, exitUsage, "--yes says that you mean it"},
 		{"the primary removed", []string{"device", "remove", "--user", "1", "0"}, exitUsage, "it goes with the account"},
+		{"a device without a verb", []string{"device"}, exitUsage, "remove, link, trust"},
+		{"a token for a device of the server's", []string{"token", "--user", "1", "--device", "254"}, exitUsage, "from 0 to 253"},
 		{"a device of the server's", []string{"device", "list", "--user", "1", "--device", "254"}, exitUsage, "from 0 to 253"},
 		{"nobody to trust", []string{"device", "trust", "--user", "1"}, exitUsage, "--of says which user"},
 		{"two reported", []string{"report", "--user", "1", "2", "3"}, exitUsage, `"3" is one user too many`},

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"trunkline/codec"
 	"trunkline/codec/secure"
 	"trunkline/server"
 )
@@ -58,7 +59,7 @@ func (o *tokenOptions) flags() *flag.FlagSet {
 	fs := flag.NewFlagSet("token", flag.ContinueOnError)
 	fs.SetOutput(io.Discard)
 	fs.Var(&o.user, "user", "the `user` (a number of up to 18 digits)")
-	fs.Var(&o.device, "device", "`number` of the device, 0 to 255")
+	fs.Var(&o.device, "device", "`number` of the device, 0 to 253")
 	fs.BoolVar(&o.any, "any-device", false, "any device of the user instead of --device")
 	fs.DurationVar(&o.valid, "valid", tokenValid, "how long the token can be used")
 	fs.IntVar(&o.count, "count", 1, "print this `number` of tokens, one a line")
@@ -77,6 +78,8 @@ func (o *tokenOptions) parse(fs *flag.FlagSet, args []string) error {
 		return errors.New("--user says for whom and is required")
 	case o.any && deviceGiven:
 		return errors.New("--device and --any-device are one too many")
+	case o.device > codec.DeviceMax:
+		return fmt.Errorf("--device: a device is a number from 0 to %d", codec.DeviceMax)
 	case o.valid < time.Second || o.valid > tokenValidMax:
 		return fmt.Errorf("--valid: %s is not between 1s and %s", server.Duration(o.valid), server.Duration(tokenValidMax))
 	case o.count < 1 || o.count > tokenCountMax:
