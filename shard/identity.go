@@ -145,7 +145,7 @@ func (s *session) earlyFrame(now int64, ev *event, w *world, out *effects) {
 // earlyMessage is openMessage without what is asked for by frames that are not taken yet.
 func (s *session) earlyMessage(now int64, m *message, w *world, out *effects) {
 	switch m.kind {
-	case msgPush, msgTicked, msgSoft, msgKick:
+	case msgPush, msgTicked, msgSoft, msgKick, msgFrames: // frames: a notice about what a SEND of the flight knew too little of
 		s.openMessage(now, m, w, out)
 	default:
 		w.stats.Unexpected++

@@ -405,3 +405,15 @@ func TestWhatWaitsForMembersIsBoundedInBytes(t *testing.T) {
 		t.Errorf("%d messages of 1 KB wait; %+v", len(g.pending), m)
 	}
 }
+
+func TestAnEarlyFlightIsToldOfAnOldEpoch(t *testing.T) {
+	w := quietShard()
+	s := session{state: sessionEarly, flags: flagEarly}
+	var out effects
+	out.reset()
+	before := w.stats.Unexpected
+	s.earlyMessage(testNow, &message{kind: msgFrames, payload: []byte("notice")}, &w.world, &out)
+	if w.stats.Unexpected != before || string(out.output()) != "notice" {
+		t.Errorf("it is told %q", out.output())
+	}
+}
