@@ -263,7 +263,7 @@ func (s *Shard) takeFan(now int64) {
 func (s *Shard) fanMembers(now int64, m *message) (waiting int) {
 	n := int(binary.BigEndian.Uint32(m.payload[3:]))
 	users, rest := m.payload[fanHeadBytes:fanHeadBytes+8*n], m.payload[fanHeadBytes+8*n:]
-	s.fanShared = store.Key{}
+	s.fanShared, s.out.fan = store.Key{}, fanFrame{}
 	for i := range n {
 		user := binary.BigEndian.Uint64(users[8*i:])
 		if s.cfg.Disk == nil || s.parked[user] == nil && s.users.first(user) != 0 {
@@ -297,7 +297,7 @@ func fanShare(payload []byte) []byte {
 }
 
 func (s *Shard) deliverFan(now int64, user uint64, m *message) {
-	s.fanShared = store.Key{}
+	s.fanShared, s.out.fan = store.Key{}, fanFrame{}
 	s.deliverTo(now, user, m, m.payload[fanHeadBytes:])
 }
 
@@ -332,7 +332,7 @@ func (s *Shard) deliverTo(now int64, user uint64, m *message, payload []byte) {
 			if !p.sentIt(m) {
 				s.showFan(p, m, payload)
 			}
-		case p.full(len(payload), &s.world):
+		case p.full(len(payload), &s.world), m.payload[0] != codec.PayloadGroupEvent && s.crowded(p, m.peer, len(payload)):
 			s.stats.GroupMissed++
 		default:
 			s.appendFan(now, index, p, m, payload)
@@ -360,6 +360,7 @@ func (s *Shard) appendFan(now int64, index uint32, p *mailbox, m *message, paylo
 	*stepped = *p
 	s.out.queue = s.out.queue[:0]
 	s.out.starved, s.out.fetch = false, false
+	s.out.fan.on = !own
 	stepped.add(&e, payload, &s.world, &s.out)
 	q := &s.out.queue[0]
 	if s.keepFan(q, own) != nil {
@@ -386,6 +387,7 @@ func (s *Shard) keepFan(q *queueEffect, own bool) (err error) {
 	if err != nil {
 		return err
 	}
+	s.appended(q)
 	if !own {
 		s.fanShared = q.entry.Key
 	}

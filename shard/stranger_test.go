@@ -417,3 +417,24 @@ func TestAnEarlyFlightIsToldOfAnOldEpoch(t *testing.T) {
 		t.Errorf("it is told %q", out.output())
 	}
 }
+
+func TestAFloodInAGroupLeavesRoomForOthers(t *testing.T) {
+	c := newClub(t, 2, func(cfg *Config) { cfg.MailboxEntriesMax = 400 })
+	away, flooder := c.members[1], uint64(2002)
+	b := append(make([]byte, 3), 0, 0, 0, 1)
+	for at := 56; at >= 0; at -= 8 {
+		b = append(b, byte(away>>at))
+	}
+	b = append(b, make([]byte, groupHeadBytes+10)...)
+	for cseq := range uint64(500) {
+		c.say(message{kind: msgFan, user: c.place, peer: flooder, first: 99, last: cseq + 1, flags: codec.FlagGroup, payload: b})
+	}
+	waits := c.waiting(away, 0)
+	if waits < 300 || waits > 360 {
+		t.Errorf("%d of 400 wait from one sender", waits)
+	}
+	c.route(4004, away, 1)
+	if n := c.waiting(away, 0); n != waits+1 {
+		t.Errorf("somebody else's message finds no room: %d wait, %d did", n, waits)
+	}
+}
