@@ -263,7 +263,7 @@ func (s *Shard) takeFan(now int64) {
 func (s *Shard) fanMembers(now int64, m *message) (waiting int) {
 	n := int(binary.BigEndian.Uint32(m.payload[3:]))
 	users, rest := m.payload[fanHeadBytes:fanHeadBytes+8*n], m.payload[fanHeadBytes+8*n:]
-	s.fanShared, s.out.fan = store.Key{}, fanFrame{}
+	s.fanShared = store.Key{}
 	for i := range n {
 		user := binary.BigEndian.Uint64(users[8*i:])
 		if s.cfg.Disk == nil || s.parked[user] == nil && s.users.first(user) != 0 {
@@ -297,7 +297,7 @@ func fanShare(payload []byte) []byte {
 }
 
 func (s *Shard) deliverFan(now int64, user uint64, m *message) {
-	s.fanShared, s.out.fan = store.Key{}, fanFrame{}
+	s.fanShared = store.Key{}
 	s.deliverTo(now, user, m, m.payload[fanHeadBytes:])
 }
 
@@ -360,7 +360,6 @@ func (s *Shard) appendFan(now int64, index uint32, p *mailbox, m *message, paylo
 	*stepped = *p
 	s.out.queue = s.out.queue[:0]
 	s.out.starved, s.out.fetch = false, false
-	s.out.fan.on = !own
 	stepped.add(&e, payload, &s.world, &s.out)
 	q := &s.out.queue[0]
 	if s.keepFan(q, own) != nil {
