@@ -221,9 +221,9 @@ const (
 	// that takes a host that breaks its contract.
 	backlogBytesMax = 16 << 20
 	// scratchBytesMax is how much memory for encoded frames a shard keeps between events. What was more is given back.
-	scratchBytesMax = 1 << 20
+	scratchBytesMax = 4 << 20
 	// localMessagesMax is how many slots of the local queue a shard keeps between events. What was more is given back.
-	localMessagesMax = 8_192
+	localMessagesMax = 16_384
 )
 
 // heldMax bounds the rejections of one loop that wait for their mark (rare: 64 for each device at most). Over it the session
