@@ -123,7 +123,10 @@ func (c *Client) report(v *codec.Receipt) []Event {
 	var events []Event
 	var sure func(id uint64) bool
 	if group != 0 { // between the ends of a range there may be one without a first tick: its rejection waits for that of an earlier one
-		sure = func(id uint64) bool { id = c.again.newest(id); return id <= c.up.ticked || id == v.First || id == v.Last }
+		sure = func(id uint64) bool {
+			id = c.again.newest(id)
+			return id <= c.up.ticked || id == v.First || id == v.Last
+		}
 	}
 	for _, s := range c.again.known(v.First, v.Last, true) {
 		if c.sent.raise(peer|group, s.first, s.last, level, c.journal.staged, sure) {
