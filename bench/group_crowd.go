@@ -14,9 +14,9 @@ import (
 
 // groupWriter is a member that writes to the group. Its messages are numbered from 1 over all rounds; the cseq of number n is base+n.
 type groupWriter struct {
-	base, ticked, second uint64
-	sent                 uint32
-	dueAt                [InflightMax]int64 // of the messages without a first tick: number n is at n mod InflightMax
+	base, ticked uint64
+	sent         uint32
+	dueAt        [InflightMax]int64 // of the messages without a first tick: number n is at n mod InflightMax
 }
 
 // groupCounts are read by other goroutines; the loop publishes them once a turn.
