@@ -98,7 +98,21 @@ func without(first, last uint64, cut []uint64) []span {
 	return list
 }
 
-// heldTable keeps messages behind their first tick: a rejection that asks for a repetition may still come. Pure; the client's mutex guards it.
+// held keeps messages behind their first tick: a rejection that asks for a repetition may still come. Those to users stay until they are delivered,
+// which may take days; those to groups have their own table, so that nobody's absence lets them go before the group has placed them.
+type held struct {
+	users, groups heldTable
+}
+
+// of is where messages to a receiver are kept; group is 0 for users.
+func (h *held) of(group uint64) *heldTable {
+	if group != 0 {
+		return &h.groups
+	}
+	return &h.users
+}
+
+// heldTable is one of them. Pure; the client's mutex guards it.
 type heldTable struct {
 	rows  []Entry // numbers rise
 	bytes int
@@ -134,7 +148,7 @@ func (c *Client) repeat(v *codec.Receipt) {
 	}
 	peer, group := receiver(v)
 	var list []Entry
-	for _, rows := range [][]Entry{c.up.held.rows, c.up.entries} {
+	for _, rows := range [][]Entry{c.up.held.of(group).rows, c.up.entries} {
 		for i := range rows {
 			if e := &rows[i]; e.Kind == EntrySend && e.Cseq >= v.First && e.Cseq <= v.Last && e.Peer == peer && e.Group == group {
 				list = append(list, *e)
@@ -144,7 +158,7 @@ func (c *Client) repeat(v *codec.Receipt) {
 	for i := range list {
 		c.repeatOne(&list[i])
 	}
-	c.up.held.release(peer, group, v.First, v.Last)
+	c.up.held.of(group).release(peer, group, v.First, v.Last)
 }
 
 // repeatOne stages one entry once more, addressed by what is known now.

@@ -273,7 +273,11 @@ func (c *Client) Sent(id uint64) (Sent, bool) {
 	s := c.sent.rows[i]
 	if s.Level == TickNone && c.again.newest(id) <= c.up.ticked {
 		s.Level = TickServer
+		if s.Rejected == 0 {
+			s.raise(s.unless)
+		}
 	}
+	s.unless = TickNone
 	return s, true
 }
 

@@ -2,6 +2,7 @@ package client
 
 import (
 	"errors"
+	"path/filepath"
 	"slices"
 	"testing"
 	"testing/synctest"
@@ -181,6 +182,88 @@ func TestARangeOfTicksSaysNothingOfWhatIsRejectedBehindIt(t *testing.T) {
 		if ev := want[Rejected](t, c); ev.ID != second {
 			t.Errorf("rejected: %+v", ev)
 		}
+		want[Tick](t, c) // the rejection is a first tick, too
+		p.tick(third)
+		want[Tick](t, c)
+		p.groupReceipt(3, codec.ReceiptRead, testGroup, first, third)
+		if ev := want[Tick](t, c); ev.Level != TickRead {
+			t.Errorf("tick is %+v", ev)
+		}
+		levelOf(t, c, second, TickServer) // nobody has read what was rejected
+		levelOf(t, c, third, TickRead)
+		closeClient(t, c)
+	})
+}
+
+// TestARangeOfTicksIsTrueOfWhatIsTickedLater: also in another process; a rejection may be behind the first tick, too.
+func TestARangeOfTicksIsTrueOfWhatIsTickedLater(t *testing.T) {
+	overBoth(t, func(t *testing.T, f *fake) {
+		state, err := OpenState(filepath.Join(t.TempDir(), "state"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, p, _ := f.connect(welcome(0), WithState(state))
+		first, second, third, fourth := sendGroup(t, c, "one"), sendGroup(t, c, "two"), sendGroup(t, c, "three"), sendGroup(t, c, "four")
+		for range 4 {
+			p.anySend()
+		}
+		p.tick(first)
+		want[Tick](t, c)
+		p.groupReceipt(1, codec.ReceiptDelivered, testGroup, first, fourth)
+		want[Tick](t, c)
+		levelOf(t, c, second, TickNone)
+		p.expectAck(1)
+		closeClient(t, c)
+
+		c, p, _ = f.connect(welcome(first), WithState(state))
+		for range 3 {
+			p.anySend()
+		}
+		p.tick(fourth)
+		want[Tick](t, c)
+		levelOf(t, c, second, TickDelivered)
+		levelOf(t, c, third, TickDelivered)
+		p.reject(2, codec.CodeNotMember, testGroup, third, third)
+		if ev := want[Rejected](t, c); ev.ID != third {
+			t.Errorf("rejected: %+v", ev)
+		}
+		levelOf(t, c, third, TickServer)
+		levelOf(t, c, fourth, TickDelivered)
+		closeClient(t, c)
+	})
+}
+
+// TestMessagesToUsersWhoAreAwayLetNoneToAGroupGo: what waits for a user for days must not cost a group's message its repetition.
+func TestMessagesToUsersWhoAreAwayLetNoneToAGroupGo(t *testing.T) {
+	overBoth(t, func(t *testing.T, f *fake) {
+		c, p, _ := f.connect(welcome(0))
+		first := sendGroup(t, c, "one")
+		p.anySend()
+		p.tick(first)
+		want[Tick](t, c)
+		last := first
+		for range heldEntriesMax + 1 {
+			last = send(t, c, "are you there?")
+			p.anySend()
+			p.tick(last)
+			want[Tick](t, c)
+		}
+		p.reject(1, codec.CodeEpochStale, testGroup, first, first)
+		p.expectAck(1)
+		if got := p.anySend(); got.cseq != last+1 || got.text != "one" {
+			t.Errorf("sent again: %+v", got)
+		}
+		noEvent(t, c)
+		p.tick(last + 1)
+		want[Tick](t, c)
+		want[Tick](t, c)
+		p.place(2, last+1, 3)
+		want[GroupPlaced](t, c)
+		c.mu.Lock()
+		if n := len(c.up.held.groups.rows); n != 0 {
+			t.Errorf("%d messages are kept that have their place", n)
+		}
+		c.mu.Unlock()
 		closeClient(t, c)
 	})
 }

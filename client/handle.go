@@ -119,23 +119,31 @@ func (c *Client) report(v *codec.Receipt) []Event {
 		level = TickPlayed
 	}
 	peer, group := receiver(v)
-	c.up.held.release(peer, group, v.First, v.Last)
+	c.up.held.of(group).release(peer, group, v.First, v.Last)
 	var events []Event
-	var sure func(id uint64) bool
-	if group != 0 { // between the ends of a range there may be one without a first tick: its rejection waits for that of an earlier one
-		sure = func(id uint64) bool {
-			id = c.again.newest(id)
-			return id <= c.up.ticked || id == v.First || id == v.Last
-		}
-	}
 	for _, s := range c.again.known(v.First, v.Last, true) {
-		if c.sent.raise(peer|group, s.first, s.last, level, c.journal.staged, sure) {
+		if c.raise(v, s, level) {
 			events = append(events, Tick{
 				Level: level, First: s.first, Last: s.last, Peer: peer, Device: v.Device, Group: group, Time: seconds(v.TimeSec),
 			})
 		}
 	}
 	return events
+}
+
+// raise notes a receipt for a span of what it means, and says whether that was news. The mutex is held.
+func (c *Client) raise(v *codec.Receipt, s span, level TickLevel) bool {
+	peer, group := receiver(v)
+	if group == 0 {
+		return c.sent.raise(peer, s.first, s.last, level, c.journal.staged)
+	}
+	news := false
+	for _, id := range [2]uint64{s.first, s.last} {
+		if cseq := c.again.newest(id); (cseq == v.First || cseq == v.Last) && c.sent.raise(group, id, id, level, c.journal.staged) {
+			news = true
+		}
+	}
+	return c.sent.pass(group, s.first, s.last, level, c.journal.staged) || news
 }
 
 // receiver is whom the messages went to that a receipt is about: a user or a group, the other is 0.

@@ -47,12 +47,15 @@ func (c *Client) handlePlace(l *link, v *codec.Deliver) error {
 		c.urgently(c.cfg.now())
 	}
 	mine := v.Group != 0 && v.From == c.cfg.user && v.Device == c.cfg.device && v.Gen == c.generation
+	if fresh && mine {
+		c.up.held.of(v.Group).release(0, v.Group, v.ID, v.ID)
+	}
 	id := v.ID
 	if a, repeated := c.again.find(id); repeated {
 		id = a.Root
 	}
 	if fresh && mine {
-		c.sent.raise(v.Group, id, id, TickServer, c.journal.staged, nil) // whatever is said of a second copy, it is taken
+		c.sent.raise(v.Group, id, id, TickServer, c.journal.staged) // whatever is said of a second copy, it is taken
 	}
 	c.poke()
 	c.mu.Unlock()

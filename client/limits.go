@@ -54,9 +54,9 @@ const (
 	// AgainMax bounds the numbers that are remembered for messages which were sent again or in parts. Over it the oldest is forgotten: its receipts
 	// find no message.
 	AgainMax = 1_024
-	// heldEntriesMax and heldBytesMax bound the messages that are kept behind their first tick, because a rejection that asks for a repetition may
-	// follow. Over them the oldest goes: its rejection is then told as Rejected.
-	heldEntriesMax = 128
+	// heldEntriesMax and heldBytesMax bound the messages to users, and those to groups, that are kept behind their first tick, because a rejection that
+	// asks for a repetition may follow. Over them the oldest goes: its rejection is then told as Rejected.
+	heldEntriesMax = 1_024
 	heldBytesMax   = 512 << 10
 	// TypersMax bounds those whose typing is timed. Over it others' typing is not reported.
 	TypersMax = 256

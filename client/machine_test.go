@@ -229,13 +229,13 @@ func TestSentMessagesAreBoundedAndTheOldestGoFirst(t *testing.T) {
 	if len(table.rows) != SentMax || c.SentGone != 10 {
 		t.Errorf("%d rows, gone up to %d", len(table.rows), c.SentGone)
 	}
-	if !table.raise(5, 1, 3, TickRead, &c, nil) {
+	if !table.raise(5, 1, 3, TickRead, &c) {
 		t.Error("a receipt for what is forgotten is no news")
 	}
-	if table.raise(6, 20, 30, TickRead, &c, nil) {
+	if table.raise(6, 20, 30, TickRead, &c) {
 		t.Error("a receipt of another peer is news")
 	}
-	if !table.raise(5, 20, 30, TickRead, &c, nil) || table.raise(5, 20, 30, TickDelivered, &c, nil) {
+	if !table.raise(5, 20, 30, TickRead, &c) || table.raise(5, 20, 30, TickDelivered, &c) {
 		t.Error("levels do not only rise")
 	}
 }

@@ -37,22 +37,51 @@ func (t *sentTable) add(id, peer uint64, c *Change) {
 }
 
 // raise lifts the messages to peer in first..last to level. news is false when all of the range is remembered and
-// none rose: a receipt that came twice, or after a stronger one. sure, if not nil, is asked whether a message of the range that was not heard of yet is
-// meant at all.
-func (t *sentTable) raise(peer, first, last uint64, level TickLevel, c *Change, sure func(id uint64) bool) (news bool) {
+// none rose: a receipt that came twice, or after a stronger one.
+func (t *sentTable) raise(peer, first, last uint64, level TickLevel, c *Change) (news bool) {
 	i, _ := t.find(first)
 	if len(t.rows) == 0 || first < t.rows[0].ID {
 		news = true // older than what is remembered
 	}
 	for ; i < len(t.rows) && t.rows[i].ID <= last; i++ {
-		r := &t.rows[i]
-		if r.Peer == peer && r.Level < level && (r.Level != TickNone || sure == nil || sure(r.ID)) {
-			r.Level = level
+		if r := &t.rows[i]; r.Peer == peer && r.raise(level) {
 			c.Sent = append(c.Sent, *r)
 			news = true
 		}
 	}
 	return news
+}
+
+// pass is raise for what lies between the ends of a range of a group's ticks. There a message without a place may be one whose rejection is still on its
+// way, so it is only noted what would be true of it.
+func (t *sentTable) pass(group, first, last uint64, level TickLevel, c *Change) (news bool) {
+	i, _ := t.find(first)
+	for ; i < len(t.rows) && t.rows[i].ID <= last; i++ {
+		r := &t.rows[i]
+		switch {
+		case r.Peer != group:
+			continue
+		case r.placed():
+			if !r.raise(level) {
+				continue
+			}
+		case r.unless < level:
+			r.unless = level
+		default:
+			continue
+		}
+		c.Sent = append(c.Sent, *r)
+		news = true
+	}
+	return news
+}
+
+// raise says whether the level rose.
+func (r *Sent) raise(level TickLevel) bool {
+	level = max(level, r.unless)
+	rises := level > r.Level
+	r.Level = max(level, r.Level)
+	return rises
 }
 
 // placed says that a message to a group is in the group's order. A rejection of it then speaks of a second copy: the server was killed between taking it

@@ -83,6 +83,8 @@ type Sent struct {
 	Peer     uint64 // a user, or a group with codec.GroupBit
 	Level    TickLevel
 	Rejected uint8 // an error code below 64, 0: not rejected
+
+	unless TickLevel // the level that it has unless it is rejected
 }
 
 // Received is a message of the inbox: the server was told that this device has it, no application has acknowledged it.

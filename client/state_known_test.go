@@ -140,16 +140,18 @@ func TestWhatIsRememberedOfOthersIsBounded(t *testing.T) {
 	if len(again.rows) != AgainMax || c.AgainGone != 10 || again.newest(9) != 9 || again.newest(11) != 12 {
 		t.Errorf("%d rows, gone up to %d", len(again.rows), c.AgainGone)
 	}
-	var held heldTable
-	for n := range uint64(heldEntriesMax + 9) {
-		held.add(&Entry{Cseq: n + 1, Payload: make([]byte, 10_000)})
-	}
-	if len(held.rows) > heldEntriesMax || held.bytes > heldBytesMax || held.bytes != 10_000*len(held.rows) {
-		t.Errorf("%d rows, %d bytes", len(held.rows), held.bytes)
-	}
-	held.release(0, 0, 1, 1<<60)
-	if len(held.rows) != 0 || held.bytes != 0 {
-		t.Errorf("%d rows, %d bytes are left", len(held.rows), held.bytes)
+	for _, size := range []int{1, 10_000} {
+		var held heldTable
+		for n := range uint64(heldEntriesMax + 9) {
+			held.add(&Entry{Cseq: n + 1, Payload: make([]byte, size)})
+		}
+		if len(held.rows) != min(heldEntriesMax, heldBytesMax/size) || held.bytes != size*len(held.rows) || held.rows[len(held.rows)-1].Cseq != heldEntriesMax+9 {
+			t.Errorf("%d rows, %d bytes", len(held.rows), held.bytes)
+		}
+		held.release(0, 0, 1, 1<<60)
+		if len(held.rows) != 0 || held.bytes != 0 {
+			t.Errorf("%d rows, %d bytes are left", len(held.rows), held.bytes)
+		}
 	}
 	var who typers
 	for n := range uint64(TypersMax + 1) {

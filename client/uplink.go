@@ -23,7 +23,7 @@ type uplink struct {
 	loaded   uint64 // the highest that came from State: an earlier process may have written it
 	bytes    int    // payload bytes in entries
 	inFlight int    // payload bytes in [ticked+1, next)
-	held     heldTable
+	held     held
 
 	windowEntries int
 	windowBytes   int
@@ -99,7 +99,7 @@ func (u *uplink) tick(upHigh uint64) (first, last uint64, ok bool) {
 			u.inFlight -= u.entries[i].weight()
 		}
 		if u.entries[i].Kind == EntrySend {
-			u.held.add(&u.entries[i])
+			u.held.of(u.entries[i].Group).add(&u.entries[i])
 		}
 		u.entries[i] = Entry{} // the payload may go
 	}
