@@ -65,6 +65,7 @@ func shardMetrics() []loopMetric {
 		{name: "group_delivered_total", help: "Entries that groups' messages and changes have become in members' mailboxes.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.GroupDelivered) }},
 		{name: "group_missed_total", help: "Members' devices that went without a group's message: the mailbox was full, or can't be read.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.GroupMissed) }},
 		{name: "group_changes_total", help: "Changes of groups.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.GroupChanges) }},
+		{name: "replies_dropped_total", help: "Answers to requests that were too many to wait for the journal.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.RepliesDropped) }},
 		{name: "blocked_total", help: "Messages whose receiver has blocked the sender: ticked and not kept.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.Blocked) }},
 		{name: "receipts_in_total", help: "Receipts from clients.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.ReceiptsIn) }},
 		{name: "receipts_out_total", help: "Receipts written to clients.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.shard.ReceiptsOut) }},

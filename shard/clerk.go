@@ -39,8 +39,7 @@ func (s *Shard) order(now int64, kind messageKind, user uint64, device uint8, th
 	s.drainLocal(now)
 }
 
-// replies is what is answered when a turn is durable, in the order of turns. Bounded by what the journal takes before there is trouble: then
-// intake has stopped, and requests are answered at once with a code.
+// replies is what is answered when a turn is durable, in the order of turns: at most repliesMax, for a disk that refuses lets none go.
 type replies struct {
 	l    []waitingReply
 	head int
@@ -54,16 +53,24 @@ type waitingReply struct {
 
 // replyLater answers when what this turn notes is durable. frame must stay as it is.
 func (s *Shard) replyLater(then Reply) {
-	if len(then.Frame) == 0 {
+	if len(then.Frame) > 0 {
+		s.keepReply(waitingReply{turn: s.notedIn, Reply: then})
+	}
+}
+
+// keepReply has an answer wait. One too many is dropped: its client asks again, and gets the same answer.
+func (s *Shard) keepReply(r waitingReply) {
+	if len(s.replies.l)-s.replies.head >= repliesMax {
+		s.stats.RepliesDropped++
 		return
 	}
-	s.replies.l = append(s.replies.l, waitingReply{turn: s.notedIn, Reply: then})
+	s.replies.l = append(s.replies.l, r)
 }
 
 // endLater closes a connection whose device was removed, behind what it is answered.
 func (s *Shard) endLater(then Reply) {
 	if then.Conn != 0 {
-		s.replies.l = append(s.replies.l, waitingReply{turn: s.notedIn, ends: true, Reply: Reply{Loop: then.Loop, Conn: then.Conn}})
+		s.keepReply(waitingReply{turn: s.notedIn, ends: true, Reply: Reply{Loop: then.Loop, Conn: then.Conn}})
 	}
 }
 
@@ -89,6 +96,8 @@ func (s *Shard) reply() {
 	}
 	if q.head == len(q.l) {
 		*q = replies{}
+	} else if q.head > len(q.l)/2 {
+		q.l, q.head = q.l[:copy(q.l, q.l[q.head:])], 0
 	}
 	s.drainLocal(s.nowMs)
 }

@@ -147,8 +147,9 @@ const (
 	watchesMax = 16 << 20
 	// subscriptionsMax bounds all subscriptions on one loop, 16 bytes each. Over it: soft ERROR CodeTooMany.
 	subscriptionsMax = 16 << 20
-	// subscribePeersPart users of a SUBSCRIBE count like one control stanza: to find a watcher among WatchersMax takes some microseconds.
-	subscribePeersPart = 8
+	// namedUsersPart users of a SUBSCRIBE or a request count like one control stanza: to find a watcher among WatchersMax takes some
+	// microseconds, and who is asked whether it may be added to a group may have to be read from disk.
+	namedUsersPart = 8
 	// PresenceWindowMsDefault is how long watchers of a user are told nothing new after they were told something. What happens meanwhile is told
 	// at its end, the newest only.
 	PresenceWindowMsDefault = 2_000
@@ -174,6 +175,8 @@ const (
 	// groupTicksMax messages of a group are remembered until everybody has read them, 40 bytes each. Over it the oldest is forgotten: its sender
 	// is not told of the rest; who has it can still be asked.
 	groupTicksMax = 1_024
+	// repliesMax answers of a loop may wait for the journal. Over it they are dropped and counted: their clients ask again.
+	repliesMax = 1 << 16
 	// groupOpsMax changes of a group may wait for their turn. Over it: CodeRateLimited.
 	groupOpsMax = 64
 	// askingMax changes of all groups of a loop may wait for the consent of those who are to be added, 3 KB each. Over it: CodeServerFull.

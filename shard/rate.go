@@ -133,10 +133,10 @@ func (s *session) overControls(now int64, part uint8, w *world, out *effects) bo
 	return true
 }
 
-// overPeers is overControls for a SUBSCRIBE: it counts as one stanza for each subscribePeersPart users, about, as the search for each of
-// them costs. before is the state without it.
-func (s *session) overPeers(now int64, before uint32, bodyBytes int, w *world, out *effects) bool {
-	next, wait := w.controls.takeMany(before, now, 1+int64(bodyBytes)/(8*subscribePeersPart))
+// overPeers is overControls for a stanza that names users: it counts as one more for each namedUsersPart of them, as the search for each
+// costs. before is the state without it.
+func (s *session) overPeers(now int64, before uint32, users int, w *world, out *effects) bool {
+	next, wait := w.controls.takeMany(before, now, 1+int64(users/namedUsersPart))
 	if wait == 0 {
 		s.controls = next
 		return false

@@ -144,7 +144,8 @@ const (
 type event struct {
 	kind     eventKind
 	frame    codec.Frame
-	used     int // bytes of the frame on the wire
+	used     int    // bytes of the frame on the wire
+	controls uint32 // of a frame that counts among the controls: the state of that limit without it
 	message  *message
 	identity Identity
 }

@@ -10,9 +10,10 @@ func (s *session) openFrame(now int64, ev *event, w *world, out *effects) {
 		return
 	}
 	before := s.controls
-	if s.overControls(now, 0, w, out) || kind == codec.KindSubscribe && s.overPeers(now, before, len(ev.frame.Body), w, out) {
+	if s.overControls(now, 0, w, out) || kind == codec.KindSubscribe && s.overPeers(now, before, len(ev.frame.Body)/8, w, out) {
 		return
 	}
+	ev.controls = before
 	if s.takeFrame(now, ev, w, out); out.leave {
 		s.controls = before // it comes again, and counts then
 	}

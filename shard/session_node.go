@@ -23,6 +23,8 @@ func (s *session) takeNode(now int64, ev *event, w *world, out *effects) error {
 	case w.leastRoom < StepBytesMax: // it may ask many
 		out.leave, out.redeliver = true, true
 		return nil
+	case len(r.Users) > 0 && s.overPeers(now, ev.controls, len(r.Users), w, out):
+		return nil
 	}
 	if r.Op > iq.OpGroupReceipts {
 		s.askClerk(ev, &r, w, out)

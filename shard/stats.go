@@ -18,6 +18,7 @@ type Stats struct {
 	GroupDelivered   uint64 // entries that they have become in mailboxes of this loop
 	GroupMissed      uint64 // mailboxes of members that were full, or can't be read: their clients see a gap
 	GroupChanges     uint64 // changes of groups of this loop
+	RepliesDropped   uint64 // answers to requests that were too many to wait for the journal
 	Blocked          uint64 // messages whose receiver has blocked the sender: ticked and not kept
 	ReceiptsIn       uint64
 	ReceiptsOut      uint64
