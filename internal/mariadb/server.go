@@ -24,6 +24,9 @@ import (
 // Variable names a server to use instead of one of our own: mysql://user:password@host:port. The user may make databases, and they are left there.
 const Variable = "TRUNKLINE_MYSQL"
 
+// Required names the variable that is set where a server was installed: then a test without one fails.
+const Required = "TRUNKLINE_MYSQL_REQUIRED"
+
 // ErrNone: there is no server on this machine.
 var ErrNone = errors.New("no mariadbd or mysqld is installed, and " + Variable + " is not set")
 
@@ -53,13 +56,22 @@ func Start(t testing.TB) *Server {
 	t.Helper()
 	s, err := Open(t.TempDir())
 	if errors.Is(err, ErrNone) {
-		t.Skip(err)
+		Missing(t)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
 	return s
+}
+
+// Missing ends a test that has no server: it is skipped, or fails where one must be.
+func Missing(t testing.TB) {
+	t.Helper()
+	if os.Getenv(Required) != "" {
+		t.Fatalf("%v, and %s is set", ErrNone, Required)
+	}
+	t.Skip(ErrNone)
 }
 
 // Open starts a server whose files are in dir, which is empty. Errors: ErrNone, or what went wrong, with the server's last words.

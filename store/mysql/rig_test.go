@@ -35,7 +35,7 @@ func withServer(m *testing.M) int {
 func server(t testing.TB) *mariadb.Server {
 	t.Helper()
 	if shared == nil {
-		t.Skip(mariadb.ErrNone)
+		mariadb.Missing(t)
 	}
 	return shared
 }
