@@ -7,4 +7,6 @@ const (
 	DescriptorReserve = 256
 	// FilesUnlimited stands in for a limit that the system reports as infinite.
 	FilesUnlimited = 1 << 40
+	// ValueNumbersMax is how many numbers one limit has at most: Linux keeps tcp_mem, tcp_rmem and tcp_wmem as three.
+	ValueNumbersMax = 3
 )
