@@ -1,12 +1,11 @@
 package bench
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"net"
 	"net/netip"
-	"sync"
-	"time"
 )
 
 // Env is who runs a measurement.
@@ -15,38 +14,22 @@ type Env struct {
 	Executable string
 	// Progress takes lines about a long run; nil: none.
 	Progress io.Writer
+	// Width is the width of the terminal that Progress is, in columns; nil: it is none. On a terminal one line redraws itself.
+	Width func() int
+	// Command is the command line that asked for the run, for its report.
+	Command []string
+
+	rec *recorder // of the run that was begun with this Env; nil: none
 }
 
-// progress prints lines about a long run, at most one every progressEvery but for important ones.
-type progress struct {
-	mu   sync.Mutex
-	w    io.Writer
-	last time.Time
-}
-
-func newProgress(w io.Writer) *progress { return &progress{w: w, last: time.Now()} }
-
-// now prints a line at once.
-func (p *progress) now(format string, args ...any) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.print(format, args...)
-}
-
-// often prints a line unless the last one is fresh.
-func (p *progress) often(format string, args ...any) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if time.Since(p.last) >= progressEvery {
-		p.print(format, args...)
-	}
-}
-
-func (p *progress) print(format string, args ...any) {
-	p.last = time.Now()
-	if p.w != nil {
-		fmt.Fprintf(p.w, "bench: "+format+"\n", args...)
-	}
+// record begins the report of a run, its progress, and the samples of whatever server it opens. Report.ended ends all three.
+func (e *Env) record(ctx context.Context, name string, inputs any) (*Report, *progress) {
+	r, p := newReport(name, inputs), newProgress(e.Progress)
+	p.name, p.width = name, e.Width
+	r.Command = e.Command
+	e.rec = startRecorder(ctx, r, p)
+	r.rec = e.rec
+	return r, p
 }
 
 // requireLoopback refuses an address outside loopback: what a run starts itself never leaves the machine.

@@ -38,3 +38,26 @@ func latencyOf(h *hdrhistogram.Histogram) *Latency {
 		Max: float64(h.Max()) / 1e6, Mean: h.Mean() / 1e6, Count: h.TotalCount(),
 	}
 }
+
+// LatencyStep is one step of a latency histogram: so many percent of all took at most that long.
+type LatencyStep struct {
+	Percentile float64 `json:"percentile"`
+	Ms         float64 `json:"ms"`
+	Count      int64   `json:"count"` // that took at most that long
+}
+
+// latencySteps is a histogram over percentiles, closer together towards the tail (a few for each halving of what is left); about a hundred steps at most.
+func latencySteps(h *hdrhistogram.Histogram) (steps []LatencyStep) {
+	if h.TotalCount() == 0 {
+		return nil
+	}
+	for _, b := range h.CumulativeDistributionWithTicks(latencyTicks) {
+		steps = append(steps, LatencyStep{Percentile: round(b.Quantile, 6), Ms: round(float64(b.ValueAt)/1e6, 6), Count: b.Count})
+	}
+	return steps
+}
+
+// latency takes the latencies that the report shows.
+func (r *Report) latency(h *hdrhistogram.Histogram) {
+	r.LatencyMs, r.LatencyHistogram = latencyOf(h), latencySteps(h)
+}

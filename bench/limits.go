@@ -62,6 +62,10 @@ const (
 	PresenceUsersMax = 10_000
 	// PresenceEachMax bounds the users that one watcher watches: as many as a session may unless its server is told otherwise.
 	PresenceEachMax = 256
+	// SeriesPointsMax bounds the points over time of one run; over it each two become one (see Series). 800 are more than a plot has pixels for.
+	SeriesPointsMax = 800
+	// ResultBytesMax bounds a result file that Compare reads: the largest that a run writes has some hundred KiB.
+	ResultBytesMax = 64 << 20
 	// PeersMax bounds the foreign servers that one run compares with.
 	PeersMax = 8
 )
@@ -167,12 +171,21 @@ const (
 	gapsMax = 64
 	// paceMin is the shortest sleep of the pacer: a busier one would take the core that the server needs.
 	paceMin = 200 * time.Microsecond
+	// sampleEvery is the distance of the samples over time, sampleTimeout how long a server may take for one: over it there is none.
+	sampleEvery   = 500 * time.Millisecond
+	sampleTimeout = 2 * time.Second
+	// sampleGrowthMin is how many connections must have come for memory to be divided by them: with fewer it is noise.
+	sampleGrowthMin = 100
+	// seriesPhasesMax bounds the parts of a run that its series names; those above have no mark.
+	seriesPhasesMax = 200
 	// progressEvery is how often a long run says where it is.
 	progressEvery = 2 * time.Second
 	// latencyMax is the largest latency that the histogram tells apart (a longer one counts as this), latencyDigits
 	// its precision.
 	latencyMax    = 60 * time.Second
 	latencyDigits = 3
+	// latencyTicks is how many steps of the reported histogram there are for each halving of what is left.
+	latencyTicks = 5
 	// usersPerRun is the range of user ids that one run takes; where it begins is drawn at random, so that a run meets no
 	// mailbox of an earlier one.
 	usersPerRun = 10_000_000

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -14,11 +15,14 @@ import (
 // The first block holds the keys that every run has, so that scripts read them in one place; what they mean in which
 // run stands beside each. The sections Echo, Connect and Message hold the rest.
 type Report struct {
-	Bench   string    `json:"bench"` // echo, connect, message, login, storm, mix, backlog, start, mailbox, group or presence
+	Format  int       `json:"format"`  // ResultFormat
+	Bench   string    `json:"bench"`   // the kind: echo, connect, message, login, storm, mix, backlog, start, mailbox, group, presence, ...
+	Aborted bool      `json:"aborted"` // the run was interrupted: what is here is what it had
 	Started time.Time `json:"started"`
 	Seconds float64   `json:"seconds"` // of the whole run
 	Machine Machine   `json:"machine"`
-	Inputs  any       `json:"inputs"` // the EchoConfig, ConnectConfig or MessageConfig as it was run
+	Command []string  `json:"command,omitempty"` // the command line
+	Inputs  any       `json:"inputs"`            // the EchoConfig, ConnectConfig, ... as it was run
 
 	// RSSBytesPerSession: Connect: slope of the server's resident memory between two counts of idle sessions (or raw
 	// connections). Message: growth from the empty server to all sessions logged in, divided by them, fixed costs
@@ -29,10 +33,18 @@ type Report struct {
 	CPUUsPerMessage   *float64 `json:"cpu_us_per_message"`
 	MessagesPerSecond *float64 `json:"messages_per_second"` // that arrived
 	// LatencyMs: Message, Mix: due to delivered (Mix: to those who were there). Echo: round trip. Connect: from connected to logged in.
-	LatencyMs  *Latency `json:"latency_ms"`
-	Lost       *uint64  `json:"lost"`       // sent, neither delivered nor rejected
-	Duplicated *uint64  `json:"duplicated"` // delivered again
-	Reordered  *uint64  `json:"reordered"`  // delivered after a later message of the same pair
+	LatencyMs *Latency `json:"latency_ms"`
+	// KernelBytesPerConnection is kernel memory of sockets for each connection, both ends counted where generator and server share a machine.
+	KernelBytesPerConnection *float64 `json:"kernel_bytes_per_connection"`
+	// GCCPUMsPerCycle is CPU time of the server's garbage collector for each of its cycles in the run, those that the run asked for included.
+	GCCPUMsPerCycle *float64 `json:"gc_cpu_ms_per_cycle"`
+	// GCPauseMaxMs is the longest pause of the server for its garbage collector, at most a quarter too long (the runtime's histogram).
+	GCPauseMaxMs *float64 `json:"gc_pause_max_ms"`
+
+	SessionsBack *uint64 `json:"sessions_back"` // that came back after they had been there and gone
+	Lost         *uint64 `json:"lost"`          // sent, neither delivered nor rejected
+	Duplicated   *uint64 `json:"duplicated"`    // delivered again
+	Reordered    *uint64 `json:"reordered"`     // delivered after a later message of the same pair
 
 	Echo    *EchoResult    `json:"echo,omitempty"`
 	Connect *ConnectResult `json:"connect,omitempty"`
@@ -48,15 +60,36 @@ type Report struct {
 	Presence *PresenceResult `json:"presence,omitempty"`
 
 	Notes []string `json:"notes,omitempty"` // what a reader of the figures must know
+
+	LatencyHistogram []LatencyStep `json:"latency_histogram,omitempty"` // of LatencyMs, where the run has it
+	Series           *Series       `json:"series,omitempty"`            // what was sampled while the run went on
+
+	rec *recorder // samples until the run is over
 }
+
+// ResultFormat is the version of the document: it grows when a key changes its meaning. Keys are only added.
+const ResultFormat = 1
 
 // newReport begins the report of a run.
 func newReport(name string, inputs any) *Report {
-	return &Report{Bench: name, Started: time.Now().UTC(), Machine: readMachine(), Inputs: inputs}
+	return &Report{Format: ResultFormat, Bench: name, Started: time.Now().UTC(), Machine: readMachine(), Inputs: inputs}
 }
 
-// finish stamps the length of the run.
-func (r *Report) finish() { r.Seconds = round(time.Since(r.Started).Seconds(), 3) }
+// finish stamps the length of the run and ends what samples it.
+func (r *Report) finish() {
+	r.rec.stop()
+	r.Seconds = round(time.Since(r.Started).Seconds(), 3)
+}
+
+// ended is what a run answers. One that was interrupted answers with what it has, and the error.
+func (r *Report) ended(ctx context.Context, err error) (*Report, error) {
+	r.Aborted = err != nil && ctx.Err() != nil
+	r.finish()
+	if err != nil && !r.Aborted {
+		return nil, err
+	}
+	return r, err
+}
 
 // note adds a remark.
 func (r *Report) note(format string, args ...any) {

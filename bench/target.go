@@ -54,6 +54,7 @@ type target struct {
 
 	transport Transport
 	key       secure.PublicKey // with Noise
+	rec       *recorder        // samples it; nil: nobody does
 }
 
 // veil makes a loop's sessions speak the server's transport.
@@ -75,11 +76,13 @@ func (s *target) meet(ctx context.Context) (err error) {
 func openTarget(ctx context.Context, t Target, env Env, connections int) (*target, error) {
 	client := &http.Client{Timeout: startTimeout, Transport: &http.Transport{MaxIdleConnsPerHost: 1}}
 	if t.Server != "" {
-		s := &target{addr: t.Server, admin: t.Admin, http: client, transport: t.Transport}
+		s := &target{addr: t.Server, admin: t.Admin, http: client, transport: t.Transport, rec: env.rec}
 		if s.admin != "" {
-			if _, err := s.status(ctx); err != nil {
+			st, err := s.status(ctx)
+			if err != nil {
 				return nil, err
 			}
+			s.rec.attach(s, st)
 		}
 		return s, s.meet(ctx)
 	}
@@ -88,7 +91,7 @@ func openTarget(ctx context.Context, t Target, env Env, connections int) (*targe
 		return nil, err
 	}
 	for try := 1; ; try++ {
-		s, err := startServer(ctx, self, t, connections, client)
+		s, err := startServer(ctx, self, t, connections, client, env.rec)
 		if err == nil || try == portTries || ctx.Err() != nil {
 			return s, err
 		}
@@ -96,8 +99,8 @@ func openTarget(ctx context.Context, t Target, env Env, connections int) (*targe
 }
 
 // startServer starts `trunkline serve` on free loopback ports with a temporary directory.
-func startServer(ctx context.Context, self string, t Target, connections int, client *http.Client) (*target, error) {
-	s := &target{tail: &tail{}, http: client, transport: t.Transport}
+func startServer(ctx context.Context, self string, t Target, connections int, client *http.Client, rec *recorder) (*target, error) {
+	s := &target{tail: &tail{}, http: client, transport: t.Transport, rec: rec}
 	var err error
 	if s.addr, err = freeLoopbackAddr(); err != nil {
 		return nil, err
@@ -123,6 +126,7 @@ func (s *target) launch(ctx context.Context, self string, t Target, connections 
 	if err := s.ready(ctx, connections); err != nil {
 		return err
 	}
+	s.rec.sample(ctx, time.Now())
 	return s.meet(ctx)
 }
 
@@ -137,6 +141,7 @@ func (s *target) spawn(ctx context.Context, self string, t Target) error {
 		return fmt.Errorf("%w: start %s serve: %w", ErrServer, self, err)
 	}
 	s.own = own
+	s.rec.attach(s, serverStatus{})
 	return nil
 }
 
@@ -195,6 +200,7 @@ func (s *target) end() { s.endWithin(stopTimeout) }
 
 // endWithin is end for a server that may take that long to write back what it holds.
 func (s *target) endWithin(limit time.Duration) {
+	s.rec.detach(s)
 	s.http.CloseIdleConnections()
 	if s.own == nil {
 		return
@@ -206,6 +212,7 @@ func (s *target) endWithin(limit time.Duration) {
 
 // kill ends the process as a crash would.
 func (s *target) kill() {
+	s.rec.detach(s)
 	s.http.CloseIdleConnections()
 	_ = s.own.Process.Kill() // fails when it has ended by itself
 	endProcess(s.own, stopTimeout)
@@ -214,20 +221,34 @@ func (s *target) kill() {
 
 // serverStatus is what the generator reads of /status (server.Status).
 type serverStatus struct {
-	PID    int `json:"pid"`
+	PID    int     `json:"pid"`
+	Uptime float64 `json:"uptime_seconds"`
 	Limits struct {
 		Connections   int    `json:"connections"`
 		JournalLinger string `json:"journal_linger"`
 	} `json:"limits"`
 	Memory struct {
-		RSS    int64 `json:"rss_bytes"`
-		Queues int64 `json:"queue_arena_bytes"`
+		RSS        int64 `json:"rss_bytes"`
+		Heap       int64 `json:"heap_bytes"`
+		Queues     int64 `json:"queue_arena_bytes"`
+		GCCycles   int64 `json:"gc_cycles"`
+		Goroutines int64 `json:"goroutines"`
 	} `json:"memory"`
 	CPU struct {
 		User   float64 `json:"user_seconds"`
 		System float64 `json:"system_seconds"`
+		GC     float64 `json:"gc_seconds"`
 	} `json:"cpu"`
-	Handshakes struct {
+	GC struct {
+		Pauses []pauseCount `json:"pauses"` // null of a server that does not count them
+	} `json:"gc"`
+	Kernel        kernelStatus `json:"kernel"`
+	Connections   int64        `json:"connections"`
+	Sessions      int64        `json:"sessions"`
+	Accepted      *int64       `json:"accepted"`
+	Logins        uint64       `json:"logins"`
+	MessagesAcked uint64       `json:"messages_acked"`
+	Handshakes    struct {
 		Contacts int64   `json:"contacts"`
 		Resumes  int64   `json:"resumes"`
 		Seconds  float64 `json:"seconds"`
@@ -240,6 +261,21 @@ type serverStatus struct {
 	Durability   durabilityStatus   `json:"durability"`
 	OfflineCache offlineCacheStatus `json:"offline_cache"`
 }
+
+// pauseCount is how many pauses of the garbage collector were at most that long, and longer than the row before says.
+type pauseCount struct {
+	UpToMs float64 `json:"up_to_ms"`
+	Count  uint64  `json:"count"`
+}
+
+// kernelStatus is what the kernel of the server's machine keeps for sockets, of all processes.
+type kernelStatus struct {
+	SocketBytes *int64 `json:"socket_bytes"`
+	Source      string `json:"source"`
+}
+
+// cpuSeconds is user and system time.
+func (st *serverStatus) cpuSeconds() float64 { return st.CPU.User + st.CPU.System }
 
 // status reads /status.
 func (s *target) status(ctx context.Context) (st serverStatus, err error) {
@@ -348,6 +384,7 @@ func (s *target) collected(ctx context.Context) (bytes int64, steady bool, err e
 	if s.admin == "" {
 		return 0, false, errUnmeasured
 	}
+	defer s.rec.hold()()
 	if err := s.collect(ctx); err != nil {
 		return 0, false, err
 	}
