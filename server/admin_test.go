@@ -98,7 +98,7 @@ func TestCollectFreesMemoryForWhoSetsTheHeader(t *testing.T) {
 
 // statusKeys are documented in docs/operations.md and never renamed.
 var statusKeys = []string{
-	"accept_errors", "accept_refused", "accounts", "accounts.answers", "accounts.asks", "accounts.faults", "accounts.full",
+	"accept_errors", "accept_refused", "accepted", "accounts", "accounts.answers", "accounts.asks", "accounts.faults", "accounts.full",
 	"accounts.generations", "accounts.kept", "accounts.queued", "accounts.registered", "accounts.revocations", "accounts.seconds",
 	"accounts.shards", "admin", "admission",
 	"admission.addresses", "admission.connections", "admission.offences", "admission.refused", "admission.shared", "closes",
@@ -117,10 +117,11 @@ var statusKeys = []string{
 	"durability.write_back.offline_failed", "durability.write_back.reopened", "durability.write_back.slice_bytes",
 	"durability.write_back.slice_bytes.max", "durability.write_back.slice_bytes.p50", "durability.write_back.slice_bytes.p90",
 	"durability.write_back.slice_bytes.p99", "durability.write_back.slices", "durability.write_back.trouble",
-	"durability.write_back.truncations", "durability.write_back.waiting_bytes", "go", "handshakes", "handshakes.busy",
+	"durability.write_back.truncations", "durability.write_back.waiting_bytes",
+	"gc", "gc.forced_cycles", "gc.pause_max_ms", "gc.pauses", "gc.pauses.count", "gc.pauses.up_to_ms", "go", "handshakes", "handshakes.busy",
 	"handshakes.certificates", "handshakes.contacts", "handshakes.link_bytes", "handshakes.malformed", "handshakes.pending",
 	"handshakes.queued", "handshakes.records", "handshakes.refused", "handshakes.resumes", "handshakes.seconds", "handshakes.tickets",
-	"handshakes.tickets_refused", "handshakes.unconfirmed", "limited", "limited.begun", "limited.controls", "limited.conversations",
+	"handshakes.tickets_refused", "handshakes.unconfirmed", "kernel", "kernel.socket_bytes", "kernel.source", "limited", "limited.begun", "limited.controls", "limited.conversations",
 	"limited.messages", "limited.sessions", "limits", "limits.connections", "limits.controls", "limits.conversations",
 	"limits.descriptors", "limits.descriptors_at_start", "limits.journal_bytes", "limits.journal_linger", "limits.mailbox_bytes",
 	"limits.mailbox_entries", "limits.messages", "limits.retention", "limits.session_expiry", "limits.store_bytes",

@@ -28,6 +28,7 @@ type Status struct {
 	Draining      bool    `json:"draining"`
 	Limits        Limits  `json:"limits"`
 
+	Accepted        uint64 `json:"accepted"` // connections, since the start
 	Connections     int64  `json:"connections"`
 	Sessions        int64  `json:"sessions"`
 	Users           int64  `json:"users"`
@@ -59,6 +60,8 @@ type Status struct {
 
 	Rates   Rates        `json:"rates"`
 	Memory  Memory       `json:"memory"`
+	GC      GC           `json:"gc"`
+	Kernel  KernelStatus `json:"kernel"`
 	CPU     CPU          `json:"cpu"`
 	PerLoop []LoopStatus `json:"per_loop"`
 }
@@ -154,6 +157,7 @@ func (s *Server) Status() Status {
 	st.Accounts = s.accountsStatus()
 	st.Requests = s.clerk.status()
 	st.Memory, st.CPU = memoryAndCPU()
+	st.GC, st.Kernel = readGC(), readKernel()
 	for i := range snap.loops {
 		l := &snap.loops[i]
 		st.Memory.Slots += l.net.SlotBytes
@@ -168,6 +172,7 @@ func (s *Server) Status() Status {
 func (st *Status) addTotals(snap *snapshot) {
 	for i := range snap.loops {
 		l := &snap.loops[i]
+		st.Accepted += l.net.Accepted
 		st.Connections += l.net.Connections
 		st.AcceptErrors += l.net.AcceptErrors
 		st.AcceptRefused += l.net.AcceptRefused
