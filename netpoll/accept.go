@@ -33,7 +33,7 @@ func (l *Loop) addAcceptor(a *acceptor) {
 func (l *Loop) closeAcceptors(number int) {
 	for _, a := range l.acceptors {
 		if a.fd >= 0 && (number < 0 || a.number == number) {
-			_ = unix.Close(a.fd)
+			l.closeWatched(a.fd)
 			a.fd, a.waiting = -1, false
 		}
 	}

@@ -114,6 +114,14 @@ func (l *Loop) deadline(id ConnID, s *slot) {
 	}
 }
 
+// closeWatched closes a descriptor, which takes it out of the poller.
+func (l *Loop) closeWatched(fd int) {
+	if l.holder != nil {
+		l.holder.Drop(fd)
+	}
+	_ = unix.Close(fd)
+}
+
 // release frees every connection that was asked to close, those its OnClose asks for included.
 func (l *Loop) release() {
 	for i := 0; i < len(l.closed); i++ {
@@ -125,7 +133,7 @@ func (l *Loop) release() {
 		if s.flags&flagOpened != 0 {
 			l.call(callClose, id, nil, int(s.reason))
 		}
-		_ = unix.Close(int(s.fd)) // takes it out of the poller
+		l.closeWatched(int(s.fd))
 		tag := s.tag
 		l.forget(id, s)
 		l.meters[meterClosed]++

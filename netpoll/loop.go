@@ -16,6 +16,7 @@ type Loop struct {
 	r       *Reactor
 	index   int
 	poller  Poller
+	holder  changeHolder // the poller, if it holds registrations back; else nil
 	handler Handler
 
 	_     [64]byte // others write the inbox: it shares no cache line with what the loop reads all the time

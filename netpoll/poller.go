@@ -18,7 +18,8 @@ import (
 //     closed meanwhile. It never comes too seldom. The loop rejects a stale tag by the generation in it.
 //  3. Add, WantWrite and Remove are called on the goroutine that runs Run, or before Run starts. Wake may be called
 //     from any goroutine at any time, after Close too (then it does nothing). Close is called after Run returned.
-//  4. Closing a descriptor takes it out of the poller by itself, Remove is for one that stays open.
+//  4. Closing a descriptor takes it out of the poller by itself, Remove is for one that stays open. Only where a backend is a
+//     changeHolder, Drop goes before the close.
 //  5. Run begins with a poll that does not wait, so OnBatch is called at least once.
 //  6. Between the return of Wake and the next sleep there is a call of OnBatch that began after the call of Wake.
 //     Wakes that come before that call are one wake.
@@ -39,6 +40,10 @@ type Poller interface {
 	// Close frees the poller's own descriptors, not those that were added. Safe to call twice.
 	Close() error
 }
+
+// changeHolder is a Poller that holds registrations back until its next poll. Drop forgets those of a descriptor that is about to
+// be closed, so that they do not meet whoever gets its number next. Without any it does nothing and costs no system call.
+type changeHolder interface{ Drop(fd int) }
 
 // PollHandler takes what a Poller reports, on the goroutine that runs Run. Its methods must not block.
 type PollHandler interface {

@@ -1,10 +1,9 @@
-//go:build (freebsd || darwin) && (amd64 || arm64)
+//go:build linux || ((freebsd || darwin) && (amd64 || arm64))
 
 package netpoll
 
 import (
 	"os"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,37 +13,39 @@ const kqueueBell = 0xB3
 
 // kqueuePoller is the native backend on FreeBSD and macOS: kqueue(2) with EV_CLEAR, EVFILT_USER as the bell.
 //
-// The tag travels in udata. x/sys types that field as a pointer, and a tag in a pointer's place would frighten the
-// collector; so events live in kevent, the same layout without pointers, held to it by checks at compile time.
+// The tag, slot and generation of a connection, travels in udata and comes back with each event, so a stale event names the
+// connection that is gone, and no table from descriptors to connections is needed.
 //
 // Registrations wait in changes and ride on the next poll: an accepted connection costs no system call of its own.
 // Only Remove acts at once, because the descriptor may be in another loop's hands a moment later.
+//
+// This file is compiled on Linux too, where no kqueue is: there the tests play to it what a kernel of FreeBSD has answered.
 type kqueuePoller struct {
 	waker
 	lease
-	fd      int
+	queue   kqueueKernel
 	changes []kevent // waiting, at most pollBatchEvents of them go with one poll
 	events  []kevent
+
+	removal, receipts [2]kevent // scratch of Remove
+	bell              [1]kevent // what rings, never changed
 }
 
-// Both conversions fail to compile when the layouts differ in size or in the place of udata.
-var (
-	_ [unsafe.Sizeof(unix.Kevent_t{})]byte         = [unsafe.Sizeof(kevent{})]byte{}
-	_ [unsafe.Offsetof(unix.Kevent_t{}.Udata)]byte = [unsafe.Offsetof(kevent{}.Udata)]byte{}
-)
+// kqueueKernel is the kernel's side of a queue.
+type kqueueKernel interface {
+	// kevent hands changes over and takes events, as kevent(2); with wait it returns when there is one.
+	kevent(changes, events []kevent, wait bool) (int, error)
+	close() error
+}
 
-// newNativePoller opens a kqueue and adds its bell. The bell is rung by a later change of its own: NOTE_TRIGGER
-// together with EV_ADD does not fire on FreeBSD.
-func newNativePoller() (Poller, error) {
-	fd, err := unix.Kqueue()
-	if err != nil {
-		return nil, os.NewSyscallError("kqueue", err)
-	}
-	unix.CloseOnExec(fd)
-	p := &kqueuePoller{fd: fd, events: make([]kevent, pollBatchEvents)}
-	bell := []kevent{{Ident: kqueueBell, Filter: unix.EVFILT_USER, Flags: unix.EV_ADD | unix.EV_CLEAR}}
-	if _, err := p.kevent(bell, nil, nil); err != nil {
-		_ = p.Close()
+// newKqueuePoller adds the bell. It is rung by a later change of its own: NOTE_TRIGGER together with EV_ADD does not fire on
+// FreeBSD. On error the queue is closed.
+func newKqueuePoller(queue kqueueKernel) (Poller, error) {
+	p := &kqueuePoller{queue: queue, events: make([]kevent, pollBatchEvents)}
+	p.bell[0] = kevent{Ident: kqueueBell, Filter: filterUser, Fflags: noteTrigger}
+	bell := []kevent{{Ident: kqueueBell, Filter: filterUser, Flags: evAdd | evClear}}
+	if _, err := queue.kevent(bell, nil, false); err != nil {
+		_ = queue.close()
 		return nil, os.NewSyscallError("kevent", err)
 	}
 	return p, nil
@@ -52,13 +53,13 @@ func newNativePoller() (Poller, error) {
 
 // Add watches fd for input from the next poll on.
 func (p *kqueuePoller) Add(fd int, tag uint64) error {
-	return p.change(kevent{Ident: uint64(fd), Filter: unix.EVFILT_READ, Flags: unix.EV_ADD | unix.EV_CLEAR, Udata: tag})
+	return p.change(kevent{Ident: uint64(fd), Filter: filterRead, Flags: evAdd | evClear, Udata: tag})
 }
 
 // WantWrite asks for one report of room. EV_ONESHOT because an EV_CLEAR write filter fires at each acknowledgement
 // of the peer for as long as it stays.
 func (p *kqueuePoller) WantWrite(fd int, tag uint64) error {
-	return p.change(kevent{Ident: uint64(fd), Filter: unix.EVFILT_WRITE, Flags: unix.EV_ADD | unix.EV_ONESHOT, Udata: tag})
+	return p.change(kevent{Ident: uint64(fd), Filter: filterWrite, Flags: evAdd | evOneshot, Udata: tag})
 }
 
 // change appends to the waiting changes; a negative descriptor is refused as epoll_ctl refuses it.
@@ -74,22 +75,25 @@ func (p *kqueuePoller) change(ev kevent) error {
 // write filter is mostly not there.
 func (p *kqueuePoller) Remove(fd int) error {
 	waited := p.cancel(fd)
-	deletions := []kevent{
-		{Ident: uint64(fd), Filter: unix.EVFILT_READ, Flags: unix.EV_DELETE | unix.EV_RECEIPT},
-		{Ident: uint64(fd), Filter: unix.EVFILT_WRITE, Flags: unix.EV_DELETE | unix.EV_RECEIPT},
+	p.removal = [2]kevent{
+		{Ident: uint64(fd), Filter: filterRead, Flags: evDelete | evReceipt},
+		{Ident: uint64(fd), Filter: filterWrite, Flags: evDelete | evReceipt},
 	}
-	var receipts [2]kevent
-	n, err := p.kevent(deletions, receipts[:], nil)
+	n, err := p.queue.kevent(p.removal[:], p.receipts[:], false)
 	if err != nil {
 		return os.NewSyscallError("kevent", err)
 	}
-	for _, r := range receipts[:n] {
-		if r.Filter == unix.EVFILT_READ && r.Data != 0 && !waited {
+	for _, r := range p.receipts[:n] {
+		if r.Filter == filterRead && r.Data != 0 && !waited {
 			return os.NewSyscallError("kevent", unix.Errno(r.Data))
 		}
 	}
 	return nil
 }
+
+// Drop forgets the changes that wait for a descriptor which is about to be closed. Without it they would meet whoever gets the
+// number next, maybe on another loop, and this queue would go on reporting a socket that is none of its own.
+func (p *kqueuePoller) Drop(fd int) { p.cancel(fd) }
 
 // cancel drops the waiting changes of fd and says whether there was one to watch it.
 func (p *kqueuePoller) cancel(fd int) (waited bool) {
@@ -99,7 +103,7 @@ func (p *kqueuePoller) cancel(fd int) (waited bool) {
 			kept = append(kept, ch)
 			continue
 		}
-		waited = waited || ch.Filter == unix.EVFILT_READ
+		waited = waited || ch.Filter == filterRead
 	}
 	p.changes = kept
 	return waited
@@ -109,9 +113,8 @@ func (p *kqueuePoller) cancel(fd int) (waited bool) {
 func (p *kqueuePoller) Wake() error { return p.wake(p.ring) }
 
 func (p *kqueuePoller) ring() error {
-	trigger := []kevent{{Ident: kqueueBell, Filter: unix.EVFILT_USER, Fflags: unix.NOTE_TRIGGER}}
 	for {
-		_, err := p.kevent(trigger, nil, nil)
+		_, err := p.queue.kevent(p.bell[:], nil, false)
 		if err != unix.EINTR {
 			return os.NewSyscallError("kevent", err)
 		}
@@ -137,17 +140,15 @@ func (p *kqueuePoller) Run(h PollHandler) error {
 }
 
 // wait hands over waiting changes and takes events. It blocks only when OnBatch allows it, all changes fit and no wake
-// has come since. An interrupted call (EINTR) has made its changes.
+// has come since. An interrupted call (EINTR) has made its changes. A call in which a change fails brings no events, only the
+// failures: the next one does.
 func (p *kqueuePoller) wait(next Next) (n int, err error) {
 	due := min(len(p.changes), pollBatchEvents)
 	if next == PollBlock {
 		p.renew()
 	}
-	if next == PollBlock && due == len(p.changes) && p.sleep() {
-		n, err = p.kevent(p.changes[:due], p.events, nil)
-	} else {
-		n, err = p.keventNow(p.changes[:due], p.events)
-	}
+	sleeps := next == PollBlock && due == len(p.changes) && p.sleep()
+	n, err = p.queue.kevent(p.changes[:due], p.events, sleeps)
 	p.changes = p.changes[:copy(p.changes, p.changes[due:])]
 	return n, err
 }
@@ -155,12 +156,12 @@ func (p *kqueuePoller) wait(next Next) (n int, err error) {
 // deliver looks at the error flag and the filter before anything else: an ident means nothing without its filter.
 func (p *kqueuePoller) deliver(h PollHandler, ev *kevent) {
 	switch {
-	case ev.Flags&unix.EV_ERROR != 0:
-		// EBADF and ENOENT: closed between Add and the poll, nobody waits for it.
-		if errno := unix.Errno(ev.Data); errno != unix.EBADF && errno != unix.ENOENT && ev.Udata != 0 {
+	case ev.Flags&evError != 0:
+		// EBADF: closed between Add and the poll, nobody waits for it.
+		if errno := unix.Errno(ev.Data); errno != unix.EBADF && ev.Udata != 0 {
 			h.OnEvent(ev.Udata, EventRefused)
 		}
-	case ev.Filter == unix.EVFILT_USER:
+	case ev.Filter == filterUser:
 	default:
 		h.OnEvent(ev.Udata, kqueueEvents(ev.Filter, ev.Flags))
 	}
@@ -169,26 +170,13 @@ func (p *kqueuePoller) deliver(h PollHandler, ev *kevent) {
 // kqueueEvents translates filter and flags.
 func kqueueEvents(filter int16, flags uint16) Events {
 	ev := EventRead
-	if filter == unix.EVFILT_WRITE {
+	if filter == filterWrite {
 		ev = EventWrite
 	}
-	if flags&unix.EV_EOF != 0 {
+	if flags&evEOF != 0 {
 		ev |= EventHangup | EventRead
 	}
 	return ev
-}
-
-// kevent is kevent(2); a nil timeout waits for ever.
-func (p *kqueuePoller) kevent(changes, events []kevent, timeout *unix.Timespec) (int, error) {
-	return unix.Kevent(p.fd, asKevents(changes), asKevents(events), timeout)
-}
-
-// asKevents lends our events to x/sys. The memory stays pointer-free for the collector, which goes by allocation.
-func asKevents(evs []kevent) []unix.Kevent_t {
-	if len(evs) == 0 {
-		return nil
-	}
-	return unsafe.Slice((*unix.Kevent_t)(unsafe.Pointer(&evs[0])), len(evs))
 }
 
 // Close frees the kqueue.
@@ -196,5 +184,5 @@ func (p *kqueuePoller) Close() error {
 	if !p.waker.close() {
 		return nil
 	}
-	return os.NewSyscallError("close kqueue", unix.Close(p.fd))
+	return os.NewSyscallError("close kqueue", p.queue.close())
 }

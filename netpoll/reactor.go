@@ -93,6 +93,7 @@ func (r *Reactor) newLoop(i int) (*Loop, error) {
 		outboxes: make([]outbox, r.cfg.Loops),
 		reserve:  openReserve(),
 	}
+	l.holder, _ = p.(changeHolder)
 	l.wheel.slots = l.slots
 	l.alarm.at.Store(never)
 	l.readClock()
