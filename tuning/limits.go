@@ -9,4 +9,83 @@ const (
 	FilesUnlimited = 1 << 40
 	// ValueNumbersMax is how many numbers one limit has at most: Linux keeps tcp_mem, tcp_rmem and tcp_wmem as three.
 	ValueNumbersMax = 3
+	// PageBytesMin and PageBytesMax bound what a system may say of its pages: outside them the answer is an error, not a division by 0.
+	PageBytesMin = 512
+	PageBytesMax = 1 << 30
+)
+
+// Bounds of a Load. Outside them Check and Plan answer with ErrLoad.
+const (
+	// ConnectionsMax, 2^30: kernels count descriptors in 31 bits, and some limits are a quarter larger than the load.
+	ConnectionsMax = 1 << 30
+	// LoopsMax is what `trunkline serve --loops` takes at most.
+	LoopsMax = 256
+	// BufferBytesMax bounds what waits in the kernel for one connection.
+	BufferBytesMax = 1 << 30
+	// AcceptPerSecondMax is above what one machine's interrupts deliver.
+	AcceptPerSecondMax = 10_000_000
+	// OutboundAddressesMax is an aliased /16: 65,536 addresses of 64,000 ports are more than ConnectionsMax.
+	OutboundAddressesMax = 1 << 16
+)
+
+// What a Load is without being told.
+const (
+	// SendBufferBytesDefault and ReceiveBufferBytesDefault are FreeBSD's net.inet.tcp.sendspace and recvspace: what a connection that
+	// nobody tuned may keep in the kernel. An idle one keeps nothing.
+	SendBufferBytesDefault    = 32 << 10
+	ReceiveBufferBytesDefault = 64 << 10
+	// StalledPerMilleDefault, 1 %: phones in tunnels and lifts, whose buffers are full until they are back or time out.
+	StalledPerMilleDefault = 10
+	// MemoryPerMilleDefault leaves a fifth of the memory to the system, its file cache and the peaks of the collector.
+	MemoryPerMilleDefault = 800
+	// StormSeconds: after a restart everybody is back within a minute, if it is left to the clients.
+	StormSeconds = 60
+)
+
+// What needs are reckoned with.
+const (
+	// filesOfSystem is what a system without other services has open; filesReserve is room for those of one with some.
+	filesOfSystem = 1024
+	filesReserve  = 8192
+	// acceptPauseMs is how long accepting may pause (a burst of handshakes, a stop of the collector) before somebody is refused.
+	acceptPauseMs = 500
+	// acceptQueueMin and acceptQueueMax: below 1,024 a test of a laptop overflows; FreeBSD before 14 refuses more than 65,535, and Go's
+	// package net passes no more to listen(2).
+	acceptQueueMin = 1024
+	acceptQueueMax = 65535
+	// halfOpenSeconds is how long a handshake of a phone is half open: one round trip with one repetition of a lost SYN-ACK.
+	halfOpenSeconds = 3
+	// syncacheBucketLimit is FreeBSD's default; syncacheBucketFill is how full buckets are on average, so that chance fills none.
+	syncacheBucketLimit = 30
+	syncacheBucketFill  = 4
+	// hostcacheShare and hostcacheBucketLimit: one peer in sixteen is remembered, as a box with 2.3 million sockets had it.
+	hostcacheShare       = 16
+	hostcacheBucketLimit = 120
+	// hostcacheConnectionsMin: below it the default (15,360 peers) is enough.
+	hostcacheConnectionsMin = 1 << 18
+	// hashConnectionsPerBucket is the length of a chain that FreeBSD chooses for itself; hashBucketsMax bounds the table to 8 MiB.
+	hashConnectionsPerBucket = 4
+	hashBucketsMin           = 512
+	hashBucketsMax           = 1 << 20
+	// clusterBytes and mbufBytes are MCLBYTES and MSIZE of FreeBSD; ringClusters is what the receive queue of one core holds.
+	clusterBytes = 2048
+	mbufBytes    = 256
+	ringClusters = 4096
+	// mslMs, finwait2Ms and finTimeoutSeconds: how long closed connections may cost memory.
+	mslMs             = 5000
+	finwait2Ms        = 15000
+	finTimeoutSeconds = 30
+	// bufferMaxBytes is how far one connection's buffer may grow by itself where there are many.
+	bufferMaxBytes = 256 << 10
+	// manyConnections is where a default that suits a file server begins to hurt a chat server.
+	manyConnections = 100_000
+	// portFirstMin and portLast bound the ports of outbound connections; portReserve stays free for connections that are closing.
+	portFirstMin = 1024
+	portLast     = 65535
+	portReserve  = 1000
+	// orphanShare and timeWaitShare: the part of all connections that closes within the minute that either lasts.
+	orphanShare   = 8
+	timeWaitShare = 8
+	// mapsMin is the default of Linux.
+	mapsMin = 65530
 )

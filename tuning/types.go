@@ -128,6 +128,8 @@ type Limit struct {
 	Unit string // of the numbers: "sockets", "bytes", "pages", ...; "" for words
 	// Need is the value that a load needs on a machine. Both are complete and checked. None: the load does not depend on it.
 	Need func(Load, Machine) Value
+	// Suggest is what to set it to where Need is not met: Need with room for what else the system does. nil: Need itself.
+	Suggest func(Load, Machine) Value
 	// Rules judge the numbers of the value one by one; the first judges a word.
 	Rules    [ValueNumbersMax]Rule
 	Reason   string  // one sentence: why a server of connections cares
@@ -136,8 +138,10 @@ type Limit struct {
 	Since    Release // the first release that has it; zero: each that is supported
 	Removed  Release // the first that has it no more; zero: none
 	Required bool    // the load can't be held without it; else it is advice
+	Storm    bool    // what is short bounds connects at the same time, not connections: Plan does not count it
+	Optional bool    // only there while a part of the system is in use that need not be; where it is not, it limits nothing
+	Boot     string  // the name under which loader.conf(5) or the kernel's command line sets it, where that is not Name
 	Default  string  // what it is when nobody sets it, in words
-	Most     int64   // the most that its variable takes; 0: 2^31-1 or more than any load needs
 }
 
 // Exists says whether a release has the limit. A release that is not known has all.
@@ -146,6 +150,14 @@ func (l *Limit) Exists(r Release) bool {
 		return true
 	}
 	return !r.Before(l.Since) && (l.Removed == Release{} || r.Before(l.Removed))
+}
+
+// Suggested is what to set a limit to for a load: Suggest, or Need. Both are complete and checked; none as for Need.
+func (l *Limit) Suggested(load Load, m Machine) Value {
+	if l.Suggest == nil {
+		return l.Need(load, m)
+	}
+	return l.Suggest(load, m)
 }
 
 // System is one operating system's settings: the running one, or a Fixture in tests. It may be used by one goroutine at a time.
@@ -165,7 +177,7 @@ const NotTold = -1
 
 // Counter is what is used of one thing that the kernel limits. Each number is NotTold where the system does not tell it.
 type Counter struct {
-	Name      string // one of CounterNames
+	Name      string // one of those that docs/tuning.md lists
 	Unit      string
 	Used      int64
 	Limit     int64 // Unlimited where there is none
@@ -173,7 +185,7 @@ type Counter struct {
 	ItemBytes int64 // what the kernel allocates for one
 }
 
-// Counters are in the order of CounterNames.
+// Counters are in the order of docs/tuning.md.
 type Counters []Counter
 
 // Find returns a counter by name.
@@ -213,7 +225,7 @@ type Row struct {
 	Limit   *Limit
 	Have    Value // none when it could not be read
 	Need    Value
-	Set     Value // what to set it to: Need, but for numbers that are better already; none when Verdict is Fit
+	Set     Value // what to set it to: what is suggested, but for numbers that fit already; none when Verdict is Fit
 	Verdict Verdict
 	Reason  string // one sentence
 }
@@ -228,11 +240,17 @@ type Report struct {
 
 // Part is memory of one kind.
 type Part struct {
-	Name   string // one of PartNames
+	Name   string
 	Each   int64  // bytes for each connection; 0 if it does not grow with them
 	Fixed  int64  // bytes whatever the number of connections
 	Bytes  int64  // in all
 	Source string // where the figure is from
+}
+
+// Model is what connections cost in memory, by part. Memory makes it.
+type Model struct {
+	Parts []Part
+	Bytes int64 // sum of the parts
 }
 
 // Stop is a limit and the number of connections at which it strikes.
@@ -246,13 +264,12 @@ type Stop struct {
 // Capacity is how many connections a box holds and what stops it. Plan makes it.
 type Capacity struct {
 	Machine     Machine
-	Load        Load   // complete, with Connections as asked for; 0 if not
-	Connections int64  // the most it holds as it is set now
-	StoppedBy   string // the first of Stops
-	Reachable   int64  // the most its memory holds, with each limit set as needed
-	Stops       []Stop // what stops it, the nearest first
-	Parts       []Part // memory of the connections asked for, or of Reachable
-	Bytes       int64  // sum of Parts
-	BudgetBytes int64  // what of the memory kernel and server may take
-	Unread      []string
+	Load        Load     // complete, with Connections as asked for; 0 if not
+	Connections int64    // the most it holds as it is set now
+	StoppedBy   string   // the first of Stops
+	Reachable   int64    // the most its memory holds, with each limit set as needed
+	Stops       []Stop   // what stops it, the nearest first
+	Model       Model    // memory of the connections asked for, or of Reachable
+	BudgetBytes int64    // what of the memory kernel and server may take
+	Unread      []string // limits that stop connections and could not be read: Connections does not know them
 }
