@@ -101,7 +101,7 @@ func (l *Loop) serveAcceptors() {
 // acceptSome empties the backlog, up to the turn's share.
 func (l *Loop) acceptSome(a *acceptor) {
 	for n := 0; n < AcceptTurnMax && a.fd >= 0; n++ {
-		fd, remote, err := acceptSocket(a.fd)
+		fd, remote, err := l.sockets.accept(a.fd)
 		if err == nil {
 			a.backoff = 0
 			l.admit(a, fd, remote)
@@ -146,7 +146,7 @@ func (l *Loop) shed(a *acceptor) bool {
 		return l.reserve >= 0
 	}
 	_ = unix.Close(l.reserve)
-	fd, _, err := acceptSocket(a.fd)
+	fd, _, err := l.sockets.accept(a.fd)
 	if err == nil {
 		_ = unix.Close(fd)
 	}

@@ -29,7 +29,7 @@ func newAlarm(r *Reactor) *alarm {
 
 // setAlarm says, before the loop sleeps, when it wants to be woken.
 func (l *Loop) setAlarm() {
-	due := min(l.due, l.acceptorsDue())
+	due := min(l.due, l.acceptorsDue(), l.famineDue())
 	if tick, ok := l.wheel.next(); ok {
 		due = min(due, int64(tick-1)*timerGrain)
 	}

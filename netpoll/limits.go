@@ -102,4 +102,8 @@ const (
 	// descriptors; it doubles from one to the other.
 	acceptBackoffMin = 10
 	acceptBackoffMax = 1000
+	// starveBackoffMin and starveBackoffMax bound the pause of connections whose write found the system without buffers, in
+	// milliseconds; it doubles from one to the other until a retry feeds all of them.
+	starveBackoffMin = 10
+	starveBackoffMax = 1000
 )

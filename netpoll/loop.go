@@ -17,6 +17,7 @@ type Loop struct {
 	index   int
 	poller  Poller
 	holder  changeHolder // the poller, if it holds registrations back; else nil
+	sockets socketCalls
 	handler Handler
 
 	_     [64]byte // others write the inbox: it shares no cache line with what the loop reads all the time
@@ -45,6 +46,7 @@ type Loop struct {
 	writable  []ConnID // connections whose OnWritable is due
 	closed    []ConnID // connections to release
 	expired   []uint32 // slots whose timer ran out
+	famine    famine   // connections whose write found no buffers
 	vectors   vectors
 
 	outboxes     []outbox
@@ -121,6 +123,7 @@ func (l *Loop) turn() Next {
 	l.serveAcceptors()
 	l.drainInbox()
 	l.fireTimers()
+	l.feed()
 	l.release()
 	l.call(callTick, 0, nil, 0)
 	l.flushDirty()

@@ -86,7 +86,7 @@ func (r *Reactor) newLoop(i int) (*Loop, error) {
 		return nil, fmt.Errorf("netpoll: poller of loop %d: %w", i, err)
 	}
 	l := &Loop{
-		r: r, index: i, poller: p, due: never,
+		r: r, index: i, poller: p, sockets: kernelSockets{}, due: never,
 		slots:    slab.NewSlab[slot](r.cfg.ConnectionsMax),
 		arena:    slab.NewArena(ArenaBytesMax),
 		readBuf:  make([]byte, max(r.cfg.InboundBytesMax, ReadBytesMax)),

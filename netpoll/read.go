@@ -44,9 +44,8 @@ func (l *Loop) lookForReset(id ConnID, s *slot) {
 	if s.flags&flagFin == 0 && l.reads(s) {
 		return
 	}
-	errno, err := unix.GetsockoptInt(int(s.fd), unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && errno != 0 {
-		l.fail(id, s, unix.Errno(errno))
+	if errno := l.sockets.pending(int(s.fd)); errno != 0 {
+		l.fail(id, s, errno)
 	}
 }
 
@@ -77,7 +76,7 @@ func (l *Loop) receive(id ConnID, s *slot) {
 		if s.state == stateDraining {
 			buf = l.readBuf[:ReadBytesMax]
 		}
-		n, errno := readSocket(int(s.fd), buf)
+		n, errno := l.sockets.read(int(s.fd), buf)
 		l.meters[meterReads]++
 		if n <= 0 {
 			l.receiveEnd(id, s, errno)

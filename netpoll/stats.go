@@ -14,6 +14,7 @@ const (
 	meterBytesOut
 	meterReads
 	meterWrites
+	meterWritesStarved
 	meterTurns
 	meterWakes
 	meterMessagesIn
@@ -58,6 +59,7 @@ type LoopStats struct {
 	BytesOut        uint64
 	Reads           uint64 // read(2) calls
 	Writes          uint64 // write(2) and writev(2) calls
+	WritesStarved   uint64 // those for which the system had no buffers; written again after a pause
 	Turns           uint64
 	Wakes           uint64 // of other loops, by this one
 	MessagesIn      uint64
@@ -92,6 +94,7 @@ func (m *sharedMeters) read() LoopStats {
 		BytesOut:        v(meterBytesOut),
 		Reads:           v(meterReads),
 		Writes:          v(meterWrites),
+		WritesStarved:   v(meterWritesStarved),
 		Turns:           v(meterTurns),
 		Wakes:           v(meterWakes),
 		MessagesIn:      v(meterMessagesIn),

@@ -78,6 +78,9 @@ func (l *Loop) flush(id ConnID, s *slot) {
 		case unix.EAGAIN:
 			l.awaitWrite(id, s)
 			return
+		case unix.ENOBUFS, unix.ENOMEM:
+			l.starve(id, s)
+			return
 		default:
 			l.fail(id, s, errno)
 			return
@@ -114,7 +117,7 @@ func (l *Loop) writeOnce(s *slot) (n int, errno unix.Errno) {
 	k := l.block(s.outHead)
 	first := k.bytes()[s.outOff:]
 	if s.outHead == s.outTail {
-		return writeSocket(int(s.fd), first)
+		return l.sockets.write(int(s.fd), first)
 	}
 	v := l.vectors[:0]
 	for b, h := first, k.next(); ; {
@@ -126,7 +129,7 @@ func (l *Loop) writeOnce(s *slot) (n int, errno unix.Errno) {
 		k = l.block(h)
 		b, h = k.bytes(), k.next()
 	}
-	n, errno = writeSocketVector(int(s.fd), v)
+	n, errno = l.sockets.writeVector(int(s.fd), v)
 	clear(v)
 	return n, errno
 }

@@ -35,6 +35,7 @@ func netMetrics() []loopMetric {
 		{name: "bytes_out_total", help: "Bytes written to clients.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.net.BytesOut) }},
 		{name: "reads_total", help: "Calls of read.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.net.Reads) }},
 		{name: "writes_total", help: "Calls of write.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.net.Writes) }},
+		{name: "writes_starved_total", help: "Writes for which the system had no buffers; they are repeated after a pause.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.net.WritesStarved) }},
 		{name: "turns_total", help: "Turns of the loop.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.net.Turns) }},
 		{name: "wakes_total", help: "Wake-ups by another loop or thread.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.net.Wakes) }},
 		{name: "loop_messages_in_total", help: "Messages taken from other loops.", kind: counter, get: func(l *loopCounters) float64 { return float64(l.net.MessagesIn) }},
