@@ -111,10 +111,13 @@ bench-group: build ## what a message to a group costs for each member beside the
 bench-mix-stalled: ## a whole mixed day while the disk of the offline store hangs for a minute, four minutes
 	MIXED_DAY=1 $(GO) test -count=1 -v -timeout 20m -run '^TestAWholeMixedDay$$' ./server
 
-bench-peers: build ## our reactor beside gnet.Run (module bench/peers), interleaved
-	cd bench/peers && $(GO) build -trimpath -o ../../bin/gnetecho ./gnetecho
+bench-peers: build ## beside gnet.Run, then the same work against Mosquitto, NATS and ejabberd (module bench/peers), interleaved; PEERS="--short" for two minutes
+	sh bench/peers/install.sh
+	cd bench/peers && $(GO) build -trimpath -o ../../bin/gnetecho ./gnetecho && $(GO) build -trimpath -o ../../bin/versus ./versus
 	$(BIN) bench echo --peer bin/gnetecho
 	$(BIN) bench connect --raw --peer bin/gnetecho
+	@mkdir -p out/bench
+	bin/versus --trunkline $(BIN) --json out/bench/peers.json --markdown bench/peers/RESULTS.md $(PEERS)
 
 cover: ## coverage by package, report in out/cover.html
 	@mkdir -p out

@@ -13,3 +13,7 @@ require (
 	golang.org/x/sys v0.49.0 // indirect
 	gopkg.in/natefinch/lumberjack.v2 v2.2.1 // indirect
 )
+
+require trunkline v0.0.0
+
+replace trunkline => ../..
