@@ -9,8 +9,9 @@ const (
 	FilesUnlimited = 1 << 40
 	// ValueNumbersMax is how many numbers one limit has at most: Linux keeps tcp_mem, tcp_rmem and tcp_wmem as three.
 	ValueNumbersMax = 3
-	// PageBytesMin and PageBytesMax bound what a system may say of its pages: outside them the answer is an error, not a division by 0.
+	// PageBytesMin is the least that a system may say of its pages: below it the answer is an error, not a division by 0.
 	PageBytesMin = 512
+	// PageBytesMax is the most.
 	PageBytesMax = 1 << 30
 )
 
@@ -32,7 +33,8 @@ const (
 const (
 	// SendBufferBytesDefault and ReceiveBufferBytesDefault are FreeBSD's net.inet.tcp.sendspace and recvspace: what a connection that
 	// nobody tuned may keep in the kernel. An idle one keeps nothing.
-	SendBufferBytesDefault    = 32 << 10
+	SendBufferBytesDefault = 32 << 10
+	// ReceiveBufferBytesDefault is the other of the two.
 	ReceiveBufferBytesDefault = 64 << 10
 	// StalledPerMilleDefault, 1 %: phones in tunnels and lifts, whose buffers are full until they are back or time out.
 	StalledPerMilleDefault = 10
@@ -88,4 +90,8 @@ const (
 	timeWaitShare = 8
 	// mapsMin is the default of Linux.
 	mapsMin = 65530
+	// loginClassDepthMax bounds the chain of tc= in login.conf(5): a ring in it ends there, as if nothing were said.
+	loginClassDepthMax = 16
+	// sysctlTries is how often an answer that grows while it is read is asked for.
+	sysctlTries = 4
 )

@@ -39,7 +39,9 @@ func many(n int64) func(Load, Machine) Value {
 }
 
 // needFiles is for all processes: what this load opens, and what the rest of the system has open at least.
-func needFiles(l Load, _ Machine) Value { return Number(l.sockets() + DescriptorReserve + filesOfSystem) }
+func needFiles(l Load, _ Machine) Value {
+	return Number(l.sockets() + DescriptorReserve + filesOfSystem)
+}
 
 // suggestFiles is a quarter more than the connections.
 func suggestFiles(l Load, _ Machine) Value { return Number(l.sockets() + l.sockets()/4 + filesReserve) }

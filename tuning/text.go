@@ -100,7 +100,7 @@ func ParseValue(text string) Value {
 // parseNumber reads a limit as systems write it. What is above 63 bits is infinite to them: they print the most that a variable holds.
 func parseNumber(text string) (int64, bool) {
 	switch text {
-	case "unlimited", "infinity":
+	case "unlimited", "infinity", "unlimit", "inf": // the last two: login.conf(5)
 		return Unlimited, true
 	}
 	if n, err := strconv.ParseInt(text, 10, 64); err == nil {
