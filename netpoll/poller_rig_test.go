@@ -23,7 +23,7 @@ type pollerReport struct {
 
 // pollerRig runs a poller on a goroutine of its own and records what it reports.
 type pollerRig struct {
-	t       *testing.T
+	t       testing.TB
 	p       Poller
 	done    chan error
 	mu      sync.Mutex
@@ -33,10 +33,11 @@ type pollerRig struct {
 	batches int
 	stop    bool
 	onBatch func() Next // instead of PollBlock; on the loop, without the lock
+	onEvent func(tag uint64)
 }
 
 // newPollerRig starts nothing yet; the test may add descriptors first.
-func newPollerRig(t *testing.T, open func() (Poller, error)) *pollerRig {
+func newPollerRig(t testing.TB, open func() (Poller, error)) *pollerRig {
 	t.Helper()
 	p, err := open()
 	if err != nil {
@@ -66,7 +67,7 @@ func (r *pollerRig) end() {
 	select {
 	case err := <-r.done:
 		r.must(err)
-	case <-time.After(pollerPatience):
+	case <-time.After(patienceOf(r.t)):
 		r.t.Fatal("Run did not return after PollStop")
 	}
 	r.must(r.p.Close())
@@ -81,8 +82,11 @@ func (r *pollerRig) must(err error) {
 
 func (r *pollerRig) OnEvent(tag uint64, ev Events) {
 	r.mu.Lock()
-	defer r.mu.Unlock()
 	r.reports = append(r.reports, pollerReport{tag, ev, r.batches})
+	r.mu.Unlock()
+	if r.onEvent != nil {
+		r.onEvent(tag)
+	}
 }
 
 func (r *pollerRig) OnBatch() Next {
@@ -115,7 +119,7 @@ func (r *pollerRig) do(f func()) {
 	r.must(r.p.Wake())
 	select {
 	case <-ran:
-	case <-time.After(pollerPatience):
+	case <-time.After(patienceOf(r.t)):
 		r.t.Fatal("a wake was lost")
 	}
 }
@@ -132,7 +136,7 @@ func (r *pollerRig) turns(n int) {
 func (r *pollerRig) until(what string, ok func() bool) {
 	r.t.Helper()
 	late := false
-	timer := time.AfterFunc(pollerPatience, func() {
+	timer := time.AfterFunc(patienceOf(r.t), func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		late = true
@@ -143,9 +147,31 @@ func (r *pollerRig) until(what string, ok func() bool) {
 	defer r.mu.Unlock()
 	for !ok() {
 		if late {
-			r.t.Fatalf("not in %v: %s; reports: %v", pollerPatience, what, r.reports)
+			r.t.Fatalf("not in %v: %s; reports: %v", patienceOf(r.t), what, r.reports)
 		}
 		r.changed.Wait()
+	}
+}
+
+// quiet does something and sees that the loop has no batch of its own for a while.
+func (r *pollerRig) quiet(d time.Duration, f func()) {
+	r.t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	before, over := r.batches, false
+	timer := time.AfterFunc(d, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		over = true
+		r.changed.Broadcast()
+	})
+	defer timer.Stop()
+	f()
+	for !over && r.batches == before {
+		r.changed.Wait()
+	}
+	if r.batches != before {
+		r.t.Error("the loop had a batch that nobody has asked for")
 	}
 }
 
@@ -178,7 +204,7 @@ func (r *pollerRig) add(fd int, tag uint64) {
 }
 
 // pollerPair is a TCP connection over loopback, both ends non-blocking, closed when the test ends unless it did so.
-func pollerPair(t *testing.T) (a, b *pollerEnd) {
+func pollerPair(t testing.TB) (a, b *pollerEnd) {
 	t.Helper()
 	ln, addr := pollerListen(t)
 	b = pollerConnect(t, addr)
@@ -196,7 +222,7 @@ func pollerPair(t *testing.T) (a, b *pollerEnd) {
 	return a, b
 }
 
-func pollerListen(t *testing.T) (*pollerEnd, unix.Sockaddr) {
+func pollerListen(t testing.TB) (*pollerEnd, unix.Sockaddr) {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {
@@ -216,7 +242,7 @@ func pollerListen(t *testing.T) (*pollerEnd, unix.Sockaddr) {
 	return ln, addr
 }
 
-func pollerConnect(t *testing.T, addr unix.Sockaddr) *pollerEnd {
+func pollerConnect(t testing.TB, addr unix.Sockaddr) *pollerEnd {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM, 0)
 	if err != nil {
@@ -230,12 +256,12 @@ func pollerConnect(t *testing.T, addr unix.Sockaddr) *pollerEnd {
 
 // pollerEnd is one descriptor of a test.
 type pollerEnd struct {
-	t    *testing.T
+	t    testing.TB
 	fd   int
 	open bool
 }
 
-func newPollerEnd(t *testing.T, fd int) *pollerEnd {
+func newPollerEnd(t testing.TB, fd int) *pollerEnd {
 	t.Helper()
 	if err := unix.SetNonblock(fd, true); err != nil {
 		t.Fatalf("set non-blocking: %v", err)
@@ -289,6 +315,29 @@ func (e *pollerEnd) fill() (n int) {
 		}
 		n += k
 	}
+}
+
+// untilReadable waits until what was sent is there.
+func (e *pollerEnd) untilReadable() {
+	e.t.Helper()
+	fds := []unix.PollFd{{Fd: int32(e.fd), Events: unix.POLLIN}}
+	for end := time.Now().Add(patienceOf(e.t)); time.Now().Before(end); {
+		if n, err := unix.Poll(fds, 1000); n == 1 && err == nil {
+			return
+		}
+	}
+	e.t.Fatal("nothing to read")
+}
+
+// becomeNumber moves e's socket to a number that is free.
+func (e *pollerEnd) becomeNumber(fd int) {
+	e.t.Helper()
+	got, err := unix.FcntlInt(uintptr(e.fd), unix.F_DUPFD, fd)
+	if err != nil || got != fd {
+		e.t.Fatalf("dup to %d: %d, %v", fd, got, err)
+	}
+	e.close()
+	e.fd, e.open = fd, true
 }
 
 // takeNumber closes what is open under the number fd and makes it a second name of e's socket.

@@ -1,0 +1,9 @@
+package netpoll
+
+// gnetShortfalls are what gnet's epoll poller does not meet.
+func gnetShortfalls() map[string]string {
+	return map[string]string{
+		"an event that is stale by the middle of its batch keeps its tag": "gnet reports the number of the descriptor, which has another owner by then",
+		"OnBatch comes before the events of the next poll":                "gnet has no end of a batch: a task that it runs after the next poll stands for it",
+	}
+}
