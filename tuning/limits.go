@@ -95,3 +95,20 @@ const (
 	// sysctlTries is how often an answer that grows while it is read is asked for.
 	sysctlTries = 4
 )
+
+// Bounds of the files that Apply reads and writes.
+const (
+	// fileBytesMax bounds a file of settings that is read; a longer one is refused: it is none.
+	fileBytesMax = 1 << 20
+	// commentColumns is where lines of comments in rendered files are broken.
+	commentColumns = 100
+)
+
+// Names in the files that Render and Apply write.
+const (
+	ourClass     = "trunkline"         // the class in login.conf(5)
+	rcLimitsName = "trunkline_limits"  // what the service script hands to limits(1)
+	tempSuffix   = ".trunkline-new"    // of a file that is being written
+	backupSuffix = ".trunkline-before" // of a file as it was before the first apply
+	recordSchema = 1                   // of the record that Undo reads
+)
