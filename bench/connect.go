@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -111,40 +112,35 @@ func Connect(ctx context.Context, cfg ConnectConfig, env Env) (*Report, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	report := newReport("connect", cfg)
-	p := newProgress(env.Progress)
 	self, err := env.selfPath()
 	if err != nil {
 		return nil, err
 	}
+	report, p := env.record(ctx, "connect", cfg)
 	if cfg.Target.Server == "" {
 		cfg.Target.Args = append([]string{"--session-expiry", forgetAfter}, cfg.Target.Args...)
 	}
 	s, err := openConnectServer(ctx, cfg, env, self)
 	if err != nil {
-		return nil, err
+		return report.ended(ctx, err)
 	}
-	r := &connectRun{cfg: cfg, self: self, p: p, report: report, first: firstUser()}
+	r := &connectRun{cfg: cfg, self: self, p: p, report: report, rec: env.rec, first: firstUser()}
 	if t, ok := s.(*target); ok && t.own != nil {
+		env.rec.phase("warm up")
 		err = r.warm(ctx, t)
 	}
 	if err == nil {
 		report.Connect, err = r.measure(ctx, s)
 	}
+	env.rec.follow(nil)
 	if r.crowd != nil {
 		stopAll(r.crowd.list)
 	}
 	s.close()
-	if err != nil {
-		return nil, err
+	for i := 0; i < len(cfg.Peers) && err == nil; i++ {
+		err = r.measurePeer(ctx, cfg.Peers[i])
 	}
-	for _, program := range cfg.Peers {
-		if err := r.measurePeer(ctx, program); err != nil {
-			return nil, err
-		}
-	}
-	report.finish()
-	return report, nil
+	return report.ended(ctx, err)
 }
 
 // heldServer is a server whose memory is measured: `trunkline serve`, or a child that speaks the child protocol.
@@ -220,6 +216,7 @@ type connectRun struct {
 	self   string
 	p      *progress
 	report *Report
+	rec    *recorder
 	first  uint64 // user id of connection 0
 
 	crowd *workers // that has warmed the server up; nil: it is started when the server's empty memory is known
@@ -244,6 +241,8 @@ func (r *connectRun) measure(ctx context.Context, s heldServer) (*ConnectResult,
 		return nil, err
 	}
 	out.Workers = len(w.list)
+	r.rec.phase("grow to " + strconv.Itoa(r.cfg.From))
+	r.rec.follow(w.load)
 	took, err := w.grow(ctx, r.cfg.From)
 	if err != nil {
 		return nil, err
@@ -253,6 +252,7 @@ func (r *connectRun) measure(ctx context.Context, s heldServer) (*ConnectResult,
 		return nil, err
 	}
 	_, slabFrom := socketMemory()
+	r.rec.phase("grow to " + strconv.Itoa(r.cfg.Connections))
 	more, err := w.grow(ctx, r.cfg.Connections)
 	if err != nil {
 		return nil, err
@@ -262,6 +262,7 @@ func (r *connectRun) measure(ctx context.Context, s heldServer) (*ConnectResult,
 		return nil, err
 	}
 	pages, slabTo := socketMemory()
+	r.rec.phase("hold")
 	out.RSSEmptyBytes, out.RSSFromBytes, out.RSSToBytes, out.RSSSource = empty.RSSBytes, from.RSSBytes, to.RSSBytes, to.RSSSource
 	out.PerSecond = round(float64(r.cfg.Connections)/(took+more).Seconds(), 0)
 	grown := float64(r.cfg.Connections - r.cfg.From)
@@ -269,9 +270,12 @@ func (r *connectRun) measure(ctx context.Context, s heldServer) (*ConnectResult,
 	if slabTo > 0 {
 		out.SocketMemoryPages = &pages
 		out.KernelBytesPerConnection = ptr(round(float64(slabTo-slabFrom)/grown, 0))
+		r.report.KernelBytesPerConnection = out.KernelBytesPerConnection
 		out.KernelSource = "growth of Slab in /proc/meminfo"
 	}
-	r.report.LatencyMs = w.logins()
+	if h := w.logins(); h.TotalCount() > 0 {
+		r.report.latency(h)
+	}
 	return out, r.holdStill(ctx, s, w, out)
 }
 
@@ -337,7 +341,9 @@ type workers struct {
 	p    *progress
 	list []*child
 
-	trouble string // what a worker saw go wrong
+	trouble string                    // what a worker saw go wrong
+	seen    atomic.Pointer[childStat] // what they held when last asked, for load
+	goal    atomic.Int64              // what they are to hold
 }
 
 // startWorkers starts as many as the descriptor limit asks for. Worker i makes connections i*PerWorker and up.
@@ -358,6 +364,7 @@ func (r *connectRun) startWorkers(ctx context.Context, s heldServer) (*workers, 
 // grow makes connections until there are n over all workers, and says how long that took.
 func (w *workers) grow(ctx context.Context, n int) (time.Duration, error) {
 	began := time.Now()
+	w.goal.Store(int64(n))
 	left := n
 	for _, c := range w.list {
 		share := min(left, w.cfg.PerWorker)
@@ -370,7 +377,10 @@ func (w *workers) grow(ctx context.Context, n int) (time.Duration, error) {
 	var failed error
 	read := func() int64 {
 		if failed == nil {
-			last, failed = w.stat()
+			if last, failed = w.stat(); failed == nil {
+				now := last
+				w.seen.Store(&now)
+			}
 		}
 		return int64(last.Ready)
 	}
@@ -415,8 +425,18 @@ func (w *workers) stat() (sum childStat, err error) {
 	return sum, nil
 }
 
-// logins merges the workers' login latencies; nil when there are none.
-func (w *workers) logins() *Latency {
+// load is what the recorder reads: what the workers held when they were last asked.
+func (w *workers) load() (l load) {
+	if st := w.seen.Load(); st != nil {
+		l = load{connections: int64(st.Connections), sessions: int64(st.Ready), errors: uint64(st.Failed)}
+		l.opened, l.logins = uint64(st.Connections), uint64(st.Ready) // who is there has come
+	}
+	l.done, l.of = l.sessions, w.goal.Load()
+	return l
+}
+
+// logins merges the workers' login latencies.
+func (w *workers) logins() *hdrhistogram.Histogram {
 	all := newHistogram()
 	for _, c := range w.list {
 		st, err := c.ask("logins")
@@ -429,7 +449,7 @@ func (w *workers) logins() *Latency {
 		}
 		merge(all, h)
 	}
-	return latencyOf(all)
+	return all
 }
 
 // errNotWorker: a command that only workers take.

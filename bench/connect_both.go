@@ -17,11 +17,11 @@ func connectBoth(ctx context.Context, cfg ConnectConfig, env Env) (*Report, erro
 	}
 	plain, err := one(Plain)
 	if err != nil {
-		return nil, err
+		return plain, err // a report when the run was interrupted
 	}
 	noise, err := one(Noise)
 	if err != nil {
-		return nil, err
+		return noise, err
 	}
 	r := noise.Connect
 	r.Plain, r.PlainBytes = plain.Connect, plain.RSSBytesPerSession

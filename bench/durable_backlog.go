@@ -111,20 +111,20 @@ func Backlog(ctx context.Context, cfg BacklogConfig, env Env) (*Report, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	cfg.Target.Args = append([]string{"--mailbox-entries", strconv.Itoa(2 * cfg.Messages), "--mailbox-bytes", strconv.Itoa(max(2*cfg.Messages*cfg.Bytes, 1<<10))}, cfg.Target.Args...)
+	report, p := env.record(ctx, "backlog", cfg)
 	t, err := openTarget(ctx, cfg.Target, env, 2*cfg.Pairs+fillWriters)
 	if err != nil {
-		return nil, err
+		return report.ended(ctx, err)
 	}
 	defer t.close()
 	r := &backlogRun{cfg: cfg, out: &BacklogResult{Messages: cfg.Messages, Drains: cfg.Drains, Pairs: cfg.Pairs, Rate: cfg.Rate},
-		report: newReport("backlog", cfg), p: newProgress(env.Progress), target: t, first: firstUser()}
+		report: report, p: p, target: t, first: firstUser()}
 	r.report.Backlog = r.out
+	report.note("generator and server share this machine's %d cores", report.Machine.Cores)
 	if err := r.run(ctx, self); err != nil {
-		return nil, fmt.Errorf("%w%s", err, t.tail.said())
+		return report.ended(ctx, fmt.Errorf("%w%s", err, t.tail.said()))
 	}
-	r.report.note("generator and server share this machine's %d cores", r.report.Machine.Cores)
-	r.report.finish()
-	return r.report, nil
+	return report.ended(ctx, nil)
 }
 
 // run fills the mailboxes, drains half of them, starts the server again and drains the rest.
@@ -148,6 +148,7 @@ func (r *backlogRun) run(ctx context.Context, self string) (err error) {
 		return err
 	}
 	lost, doubled, moved := r.out.Warm.Lost+r.out.Cold.Lost, r.out.Warm.Duplicated+r.out.Cold.Duplicated, r.out.Warm.Reordered+r.out.Cold.Reordered
+	r.report.SessionsBack, r.report.wholeRun = ptr(uint64(2*r.cfg.Drains)), true
 	r.report.Lost, r.report.Duplicated, r.report.Reordered, r.report.LatencyMs = &lost, &doubled, &moved, r.out.Cold.DrainMs
 	return nil
 }

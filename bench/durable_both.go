@@ -152,7 +152,7 @@ func messageBoth(ctx context.Context, cfg MessageConfig, env Env) (*Report, erro
 			}
 			r, err := Message(ctx, one, env)
 			if err != nil {
-				return nil, fmt.Errorf("ack %s: %w", mode, err)
+				return r, fmt.Errorf("ack %s: %w", mode, err) // a report when the run was interrupted
 			}
 			costs.add(r)
 			lost, doubled, moved, damaged = lost+*r.Lost, doubled+*r.Duplicated, moved+*r.Reordered, damaged+r.Message.Corrupted

@@ -70,12 +70,12 @@ func Mailbox(ctx context.Context, cfg MailboxConfig, env Env) (*Report, error) {
 	// Nothing may leave memory meanwhile: that is what is weighed.
 	cfg.Target.Args = append([]string{"--store-bytes", strconv.FormatInt(2*int64(cfg.Messages)*int64(cfg.Bytes)+1<<30, 10),
 		"--users", strconv.Itoa(2*devices + 4*fillWriters), "--mailbox-entries", strconv.Itoa(2 * cfg.Each)}, cfg.Target.Args...)
+	report, p := env.record(ctx, "mailbox", cfg)
 	t, err := openTarget(ctx, cfg.Target, env, fillWriters)
 	if err != nil {
-		return nil, err
+		return report.ended(ctx, err)
 	}
 	defer t.close()
-	report, p := newReport("mailbox", cfg), newProgress(env.Progress)
 	low := max(cfg.Each*cfg.From/cfg.Messages, 1)
 	out := &MailboxResult{From: int64(low) * int64(devices), To: int64(cfg.Each) * int64(devices), PayloadBytes: cfg.Bytes, BudgetBytes: mailboxBudget}
 	report.Mailbox = out
@@ -102,14 +102,13 @@ func Mailbox(ctx context.Context, cfg MailboxConfig, env Env) (*Report, error) {
 		out.RSSToBytes, out.ArenaTo, err = weigh()
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%w%s", err, t.tail.said())
+		return report.ended(ctx, fmt.Errorf("%w%s", err, t.tail.said()))
 	}
 	more := float64(out.To - out.From)
 	each := float64(out.RSSToBytes-out.RSSFromBytes) / more
 	out.BytesEach, out.AbovePayload = ptr(round(each, 1)), ptr(round(each-float64(cfg.Bytes), 1))
 	out.ArenaEach = round(float64(out.ArenaTo-out.ArenaFrom)/more, 1)
-	report.finish()
-	return report, nil
+	return report.ended(ctx, nil)
 }
 
 func (m *MailboxResult) rows(t *table) {

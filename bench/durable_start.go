@@ -78,6 +78,8 @@ type startRun struct {
 	first  uint64
 	has    int // messages that wait for each device
 	next   int // the next device to come
+
+	doubled, moved uint64 // of what devices fetched
 }
 
 // Start fills a server with waiting messages and measures its start: after a clean end, and after kill -9.
@@ -94,21 +96,21 @@ func Start(ctx context.Context, cfg StartConfig, env Env) (*Report, error) {
 	defer cancel()
 	devices := max(cfg.Messages/cfg.Each, 2)
 	cfg.Target.Args = append([]string{"--users", strconv.Itoa(2*devices + 2*fillWriters)}, cfg.Target.Args...)
+	report, p := env.record(ctx, "start", cfg)
 	t, err := openTarget(ctx, cfg.Target, env, fillWriters)
 	if err != nil {
-		return nil, err
+		return report.ended(ctx, err)
 	}
 	defer t.close()
-	r := &startRun{cfg: cfg, report: newReport("start", cfg), p: newProgress(env.Progress), target: t, first: firstUser(), out: &StartResult{Devices: devices}}
+	r := &startRun{cfg: cfg, report: report, p: p, target: t, first: firstUser(), out: &StartResult{Devices: devices}}
 	r.report.Start = r.out
+	report.note("generator and server share this machine's %d cores", report.Machine.Cores)
 	if err := r.run(ctx, self); err != nil {
-		return nil, fmt.Errorf("%w%s", err, t.tail.said())
+		return report.ended(ctx, fmt.Errorf("%w%s", err, t.tail.said()))
 	}
-	lost := r.out.Clean.Lost + r.out.Killed.Lost
-	r.report.Lost = &lost
-	r.report.note("generator and server share this machine's %d cores", r.report.Machine.Cores)
-	r.report.finish()
-	return r.report, nil
+	report.Lost = ptr(r.out.Clean.Lost + r.out.Killed.Lost)
+	report.Duplicated, report.Reordered, report.SessionsBack = &r.doubled, &r.moved, ptr(uint64(r.next))
+	return report.ended(ctx, nil)
 }
 
 // run fills, ends, starts, adds a tail, kills and starts.
@@ -164,6 +166,7 @@ func (r *startRun) start(ctx context.Context, self string) (*StartTiming, error)
 		return nil, err
 	}
 	out.FirstMessage, out.FirstLogin = since(), round(time.Duration(f.loggedIn.Load()-began.UnixNano()).Seconds(), 4)
+	r.doubled, r.moved = r.doubled+f.tally.Duplicated, r.moved+f.tally.Reordered
 	out.Lost = uint64(r.has) - min(f.tally.Delivered, uint64(r.has))
 	u, err := r.target.usage(ctx)
 	if err != nil {

@@ -96,18 +96,17 @@ func Echo(ctx context.Context, cfg EchoConfig, env Env) (*Report, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	report := newReport("echo", cfg)
-	p := newProgress(env.Progress)
+	report, p := env.record(ctx, "echo", cfg)
 	servers, err := startEchoServers(ctx, cfg, env)
 	defer stopAll(servers)
 	if err != nil {
-		return nil, err
+		return report.ended(ctx, err)
 	}
 	report.Echo = &EchoResult{}
 	for _, kind := range cfg.cases() {
 		done, err := runEchoCase(ctx, cfg, kind, servers, p)
 		if err != nil {
-			return nil, err
+			return report.ended(ctx, err)
 		}
 		report.Echo.Cases = append(report.Echo.Cases, done)
 	}
@@ -115,8 +114,7 @@ func Echo(ctx context.Context, cfg EchoConfig, env Env) (*Report, error) {
 	report.CPUUsPerMessage, report.MessagesPerSecond = &first.CPUUsPerMessage, &first.MessagesPerSecond
 	report.LatencyMs = first.LatencyMs
 	report.Lost, report.Duplicated, report.Reordered = ptr[uint64](0), ptr[uint64](0), ptr[uint64](0) // else the run had failed
-	report.finish()
-	return report, nil
+	return report.ended(ctx, nil)
 }
 
 // startEchoServers starts every server that is compared; ours is the first.

@@ -126,7 +126,7 @@ func TestWorkersLogInAndTellHowLongItTook(t *testing.T) {
 			t.Errorf("%+v, %v, want %d", sum, err, n)
 		}
 	}
-	if l := w.logins(); l == nil || l.Count != 50 {
+	if l := latencyOf(w.logins()); l == nil || l.Count != 50 {
 		t.Errorf("logins: %+v", l)
 	}
 }

@@ -138,8 +138,9 @@ func Group(ctx context.Context, cfg GroupConfig, env Env) (*Report, error) {
 		flags = append(flags, "--ack", string(cfg.Ack))
 	}
 	cfg.Target.Args = append(flags, cfg.Target.Args...)
+	report, p := env.record(ctx, "group", cfg)
 	r := &groupRun{
-		cfg: cfg, report: newReport("group", cfg), p: newProgress(env.Progress), clock: newClock(),
+		cfg: cfg, report: report, p: p, clock: newClock(),
 		out: &GroupResult{Members: cfg.Members, Writers: cfg.Writers, PayloadBytes: cfg.Bytes, BudgetUs: groupBudget},
 	}
 	r.report.Group = r.out
@@ -149,11 +150,10 @@ func Group(ctx context.Context, cfg GroupConfig, env Env) (*Report, error) {
 		err = r.run(ctx)
 	}
 	if err != nil {
-		return nil, r.explain(err)
+		return report.ended(ctx, r.explain(err))
 	}
 	r.sum()
-	r.report.finish()
-	return r.report, nil
+	return report.ended(ctx, nil)
 }
 
 // median fills the medians of a side from its rounds.

@@ -176,6 +176,8 @@ const (
 	sampleTimeout = 2 * time.Second
 	// sampleGrowthMin is how many connections must have come for memory to be divided by them: with fewer it is noise.
 	sampleGrowthMin = 100
+	// kernelGrowthMin is the same for kernel memory, which is that of the whole machine.
+	kernelGrowthMin = 1_000
 	// seriesPhasesMax bounds the parts of a run that its series names; those above have no mark.
 	seriesPhasesMax = 200
 	// progressEvery is how often a long run says where it is.
@@ -191,4 +193,10 @@ const (
 	usersPerRun = 10_000_000
 	// portTries is how often a server's start is tried again when somebody took its port first.
 	portTries = 3
+)
+
+// Limits of what a page and a comparison show.
+const (
+	// leafListMax is the longest list that is shown whole; longer ones are points over time, which are plotted.
+	leafListMax = 16
 )

@@ -82,19 +82,18 @@ func Login(ctx context.Context, cfg LoginConfig, env Env) (*Report, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	report := newReport("login", cfg)
+	report, p := env.record(ctx, "login", cfg)
 	out := &LoginResult{Logins: cfg.Logins, Rounds: cfg.Rounds, Contact: newLoginCost(), Resume: newLoginCost()}
 	report.Login = out
-	r := &loginRun{cfg: cfg, out: out, p: newProgress(env.Progress)}
+	r := &loginRun{cfg: cfg, out: out, p: p}
 	err := r.run(ctx, env)
 	r.close()
-	if err != nil {
-		return nil, err
-	}
-	report.LatencyMs = out.Resume.LatencyMs
 	report.note("generator and server share this machine's %d cores", report.Machine.Cores)
-	report.finish()
-	return report, nil
+	if err == nil {
+		report.latency(out.Resume.latency)
+		report.SessionsBack = ptr(uint64(out.Resume.latency.TotalCount()))
+	}
+	return report.ended(ctx, err)
 }
 
 func newLoginCost() *LoginCost { return &LoginCost{latency: newHistogram()} }

@@ -118,6 +118,7 @@ type messageRun struct {
 	report *Report
 	out    *MessageResult
 	p      *progress
+	rec    *recorder // nil: somebody else's run samples
 	target *target
 	fleet  *fleet
 	loops  []*sessionLoop
@@ -136,28 +137,28 @@ func Message(ctx context.Context, cfg MessageConfig, env Env) (*Report, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	report, p := env.record(ctx, "message", cfg)
 	t, err := openTarget(ctx, cfg.ackTarget(), env, 2*cfg.Pairs)
 	if err != nil {
-		return nil, err
+		return report.ended(ctx, err)
 	}
 	defer t.close()
 	r := &messageRun{
-		cfg: cfg, report: newReport("message", cfg), p: newProgress(env.Progress), target: t,
+		cfg: cfg, report: report, p: p, rec: env.rec, target: t,
 		out: &MessageResult{Pairs: cfg.Pairs, PayloadBytes: cfg.Bytes},
 	}
 	r.report.Message = r.out
-	if err := r.logIn(ctx); err != nil {
-		r.stop()
-		return nil, r.explain(err)
+	if err = r.logIn(ctx); err == nil {
+		err = r.measure(ctx)
 	}
-	err = r.measure(ctx)
+	r.rec.follow(nil)
 	r.stop()
-	if err != nil {
-		return nil, r.explain(err)
-	}
 	r.sum()
-	r.report.finish()
-	return r.report, nil
+	if err != nil {
+		err = r.explain(err)
+		r.report.Lost = nil // what is under way is not lost
+	}
+	return r.report.ended(ctx, err)
 }
 
 // stop ends the generator; the loops' fields may be read afterwards.
@@ -201,6 +202,9 @@ func (r *messageRun) logIn(ctx context.Context) error {
 		sl := newSessionLoop(f, l, r.clock, first)
 		r.target.veil(sl)
 		sl.traffic = newTraffic(sl, r.plan(l.Index()), r.cfg.Loops, pairsOn(l.Index(), r.cfg.Pairs, r.cfg.Loops))
+		if r.rec != nil {
+			sl.traffic.pulse = &pulse{}
+		}
 		r.loops = append(r.loops, sl)
 		return sl
 	})
@@ -208,6 +212,8 @@ func (r *messageRun) logIn(ctx context.Context) error {
 		return err
 	}
 	r.fleet = f
+	r.rec.follow(r.load)
+	r.rec.phase("log in")
 	began := time.Now()
 	loopOf := func(index int) int { return (index >> 1) % r.cfg.Loops }
 	f.startRecall(r.clock, loopOf)
@@ -253,6 +259,22 @@ func (r *messageRun) total(get func(sl *sessionLoop) int64) (n int64) {
 	return n
 }
 
+// load is what the recorder reads. The loops go on meanwhile.
+func (r *messageRun) load() load {
+	l := load{
+		sessions:    r.total(func(sl *sessionLoop) int64 { return sl.counts.ready.Load() }),
+		connections: r.total(func(sl *sessionLoop) int64 { return sl.counts.open.Load() }),
+		errors:      uint64(r.total(func(sl *sessionLoop) int64 { return sl.counts.failed.Load() })),
+		messages:    uint64(r.arrived()), latency: newPulseHistogram(),
+	}
+	l.done, l.of = l.sessions, int64(2*r.cfg.Pairs)
+	l.opened, l.logins = uint64(l.connections), uint64(l.sessions) // pairs stay: who is there has come
+	for _, sl := range r.loops {
+		sl.traffic.pulse.take(l.latency)
+	}
+	return l
+}
+
 func (r *messageRun) arrived() int64 {
 	return r.total(func(sl *sessionLoop) int64 { return sl.traffic.counts.arrived.Load() })
 }
@@ -264,12 +286,15 @@ func (r *messageRun) measure(ctx context.Context) error {
 	if err := r.begin(ctx); err != nil {
 		return err
 	}
+	r.rec.phase("warm up")
 	if err := r.watch(ctx, r.cfg.Warmup, "warming up"); err != nil {
 		return err
 	}
+	r.rec.phase("measure")
 	if err := r.window(ctx); err != nil {
 		return err
 	}
+	r.rec.phase("drain")
 	if err := r.fleet.tell(ctx, cmdStop); err != nil {
 		return err
 	}
@@ -419,7 +444,7 @@ func (r *messageRun) sum() {
 	if r.cfg.Rate > 0 {
 		r.out.GeneratorLateMs = latencyOf(late)
 	}
-	r.report.LatencyMs = latencyOf(latency)
+	r.report.latency(latency)
 	r.report.Lost = ptr(missing(r.out.Sent, all.Delivered+r.out.Rejected))
 	r.report.Duplicated, r.report.Reordered = &all.Duplicated, &all.Reordered
 	if r.out.Unsent > 0 {

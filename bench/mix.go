@@ -134,20 +134,21 @@ func Mix(ctx context.Context, cfg MixConfig, env Env) (*Report, error) {
 		}
 		cfg.Target.Args = append([]string{"--store-bytes", strconv.FormatInt(cfg.StoreBytes, 10)}, cfg.Target.Args...)
 	}
+	report, p := env.record(ctx, "mix", cfg)
 	t, err := openTarget(ctx, cfg.Target, env, cfg.Day.Users)
 	if err != nil {
-		return nil, err
+		return report.ended(ctx, err)
 	}
 	defer t.close()
-	r := &mixRun{cfg: cfg, p: newProgress(env.Progress), target: t, report: newReport("mix", cfg), play: NewMixPlay(plan, t.addr, cfg.Speed)}
+	r := &mixRun{cfg: cfg, p: p, target: t, report: report, play: NewMixPlay(plan, t.addr, cfg.Speed)}
 	defer r.play.Close()
 	r.out = newMixResult(plan, cfg)
 	r.report.Mix = r.out
 	if err := r.run(ctx); err != nil {
-		return nil, r.explain(err)
+		return report.ended(ctx, r.explain(err))
 	}
-	r.report.finish()
-	return r.report, r.write()
+	report.finish()
+	return report, r.write()
 }
 
 // newMixResult begins with what the plan says.
@@ -279,7 +280,8 @@ func (r *mixRun) sum(day offlineCacheStatus) {
 		o.HitSpike = r.spike[1].minus(r.spike[0]).hitRatio()
 	}
 	o.HitCollected = r.last.cache.minus(day).hitRatio()
-	r.report.LatencyMs = c.LatencyMs
+	r.report.latency(r.play.latencies())
+	r.report.SessionsBack, r.report.wholeRun = ptr(uint64(max(c.Logins-int64(o.Users), 0))), true
 	r.report.Lost, r.report.Duplicated, r.report.Reordered = ptr(uint64(c.Lost)), ptr(uint64(c.Duplicated)), ptr(uint64(c.Reordered))
 	if c.LateMs != nil && c.LateMs.P99 > 1_000 {
 		r.report.note("the players were %.0f ms behind the plan at p99: the machine is too slow for this speed", c.LateMs.P99)
@@ -295,7 +297,7 @@ func (r *mixRun) write() error {
 	if err != nil {
 		return fmt.Errorf("%w: plot: %w", ErrGenerator, err)
 	}
-	return writeFigures(r.cfg.Out, "mix", svg, r.report, &r.out.Files)
+	return r.report.saveFigure(r.cfg.Out, svg, &r.out.Files)
 }
 
 // rows writes the result for people.

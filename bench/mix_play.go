@@ -206,6 +206,13 @@ func (m *MixPlay) Record() MixRecord {
 	return r
 }
 
+// latencies are those of messages to who was there, so far.
+func (m *MixPlay) latencies() *hdrhistogram.Histogram {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return hdrhistogram.Import(m.latency.Export())
+}
+
 // Seconds is how long the day has been played, and Hour where in the day that is.
 func (m *MixPlay) Seconds() (seconds, hour float64) {
 	passed := time.Duration(m.clock.now() - m.start)

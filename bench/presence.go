@@ -113,13 +113,14 @@ func Presence(ctx context.Context, cfg PresenceConfig, env Env) (*Report, error)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	report, p := env.record(ctx, "presence", cfg)
 	t, err := openTarget(ctx, cfg.Target, env, 2*cfg.Pairs+cfg.Watchers+cfg.Users)
 	if err != nil {
-		return nil, err
+		return report.ended(ctx, err)
 	}
 	defer t.close()
 	r := &presenceRun{
-		cfg: cfg, report: newReport("presence", cfg), p: newProgress(env.Progress), target: t, clock: newClock(),
+		cfg: cfg, report: report, p: p, target: t, clock: newClock(),
 		out: &PresenceResult{Pairs: cfg.Pairs, Rate: cfg.Rate},
 	}
 	r.report.Presence = r.out
@@ -131,17 +132,16 @@ func Presence(ctx context.Context, cfg PresenceConfig, env Env) (*Report, error)
 	for _, c := range cases {
 		live, err := r.one(ctx, &c)
 		if err != nil {
-			return nil, fmt.Errorf("%s: %w%s", c.Name, err, r.said(err))
+			return report.ended(ctx, fmt.Errorf("%s: %w%s", c.Name, err, r.said(err)))
 		}
 		lost, doubled, moved = lost+*live.report.Lost, doubled+*live.report.Duplicated, moved+*live.report.Reordered
 		r.report.Notes = append(r.report.Notes, live.report.Notes...)
 		r.out.Cases = append(r.out.Cases, c)
 	}
 	r.report.Lost, r.report.Duplicated, r.report.Reordered = &lost, &doubled, &moved
-	r.report.LatencyMs = r.out.Cases[0].FlipsMs
+	r.report.LatencyMs, r.report.wholeRun = r.out.Cases[0].FlipsMs, true
 	r.report.note("pairs, watchers, who is watched and the server share this machine's %d cores", r.report.Machine.Cores)
-	r.report.finish()
-	return r.report, nil
+	return report.ended(ctx, nil)
 }
 
 // said is what a loop saw go wrong, and what the server printed.

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"time"
 )
 
@@ -64,7 +62,8 @@ type Report struct {
 	LatencyHistogram []LatencyStep `json:"latency_histogram,omitempty"` // of LatencyMs, where the run has it
 	Series           *Series       `json:"series,omitempty"`            // what was sampled while the run went on
 
-	rec *recorder // samples until the run is over
+	rec      *recorder // samples until the run is over
+	wholeRun bool      // CPU for a message is that of the whole run, as the recorder sums it
 }
 
 // ResultFormat is the version of the document: it grows when a key changes its meaning. Keys are only added.
@@ -121,27 +120,6 @@ func (r *Report) WriteJSON(w io.Writer) error {
 	enc.SetIndent("", "  ")
 	enc.SetEscapeHTML(false)
 	return enc.Encode(r)
-}
-
-// writeFigures writes name.svg and name.json, and notes both in files.
-func writeFigures(dir, name string, svg []byte, report *Report, files *[]string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("%w: %w", ErrGenerator, err)
-	}
-	figure, document := filepath.Join(dir, name+".svg"), filepath.Join(dir, name+".json")
-	*files = []string{document, figure}
-	if err := os.WriteFile(figure, svg, 0o644); err != nil {
-		return fmt.Errorf("%w: %w", ErrGenerator, err)
-	}
-	f, err := os.Create(document)
-	if err != nil {
-		return fmt.Errorf("%w: %w", ErrGenerator, err)
-	}
-	if err := report.WriteJSON(f); err != nil {
-		_ = f.Close()
-		return err
-	}
-	return f.Close()
 }
 
 // WriteTable writes the report for people: one figure a line, name first.

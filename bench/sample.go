@@ -210,6 +210,9 @@ func (r *recorder) stop() {
 		return
 	}
 	r.stopped = true
+	ctx, cancel := context.WithTimeout(context.Background(), sampleTimeout)
+	defer cancel()
+	r.take(ctx, time.Now())
 	r.p.end()
 	if len(r.series.Points) > 0 {
 		r.series.closePoint()

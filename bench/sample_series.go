@@ -98,6 +98,14 @@ func larger[T int64 | float64](p, q *T) *T {
 	return ptr(max(*p, *q))
 }
 
+// smaller is the smaller of two that may be missing.
+func smaller(p, q *int64) *int64 {
+	if p == nil || q == nil {
+		return either(p, q)
+	}
+	return ptr(min(*p, *q))
+}
+
 // longestPause is the upper bound of the longest pause that came between two readings of the same server, ms; nil: there was none.
 func longestPause(before, after []pauseCount) *float64 {
 	had := map[float64]uint64{}

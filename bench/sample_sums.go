@@ -12,7 +12,7 @@ type sums struct {
 	connFirst       int64 // connections, memory and kernel memory when the run began
 	rssFirst        int64
 	kernelFirst     *int64
-	connMost        int64 // and when most connections were there, memory at its largest with as many
+	connMost        int64 // and when most connections were there: memory at its largest with as many, kernel memory at its smallest
 	rssMost         int64
 	kernelMost      *int64
 	sessionsAtFirst int64
@@ -41,7 +41,7 @@ func (s *sums) add(last, st serverStatus) {
 	case st.Connections > s.connMost:
 		s.connMost, s.rssMost, s.kernelMost = st.Connections, st.Memory.RSS, st.Kernel.SocketBytes
 	case st.Connections == s.connMost:
-		s.rssMost, s.kernelMost = max(s.rssMost, st.Memory.RSS), larger(s.kernelMost, st.Kernel.SocketBytes)
+		s.rssMost, s.kernelMost = max(s.rssMost, st.Memory.RSS), smaller(s.kernelMost, st.Kernel.SocketBytes)
 	}
 }
 
@@ -53,11 +53,14 @@ func (s *sums) into(r *Report) {
 	if s.tellsGC && s.pauseMaxMs != nil {
 		r.GCPauseMaxMs = either(r.GCPauseMaxMs, s.pauseMaxMs)
 	}
+	if r.wholeRun && s.acked > 0 && s.cpuSeconds > 0 {
+		r.CPUUsPerMessage = ptr(round(1e6*s.cpuSeconds/float64(s.acked), 2))
+	}
 	grown := s.connMost - s.connFirst
 	if grown < sampleGrowthMin {
 		return
 	}
-	if r.KernelBytesPerConnection == nil && s.kernelFirst != nil && s.kernelMost != nil && *s.kernelMost > *s.kernelFirst {
+	if r.KernelBytesPerConnection == nil && grown >= kernelGrowthMin && s.kernelFirst != nil && s.kernelMost != nil && *s.kernelMost > *s.kernelFirst {
 		r.KernelBytesPerConnection = ptr(round(float64(*s.kernelMost-*s.kernelFirst)/float64(grown), 0))
 	}
 	if more := s.sessionsMost - s.sessionsAtFirst; r.RSSBytesPerSession == nil && more >= sampleGrowthMin && s.rssMost > s.rssFirst {

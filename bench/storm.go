@@ -78,15 +78,15 @@ func Storm(ctx context.Context, cfg StormConfig, env Env) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	report := newReport("storm", cfg)
+	report, p := env.record(ctx, "storm", cfg)
 	out := &StormResult{Pairs: cfg.Pairs, Rate: cfg.Rate, PayloadBytes: cfg.Bytes, Clients: cfg.Clients}
 	report.Storm = out
-	s := &stormRun{cfg: cfg, env: env, self: self, p: newProgress(env.Progress), report: report, out: out}
-	if out.Storm, err = s.run(ctx, stormy); err != nil {
-		return nil, err
+	s := &stormRun{cfg: cfg, env: env, rec: env.rec, self: self, p: p, report: report, out: out}
+	if out.Storm, err = s.run(ctx, stormy); err == nil {
+		out.Quiet, err = s.run(ctx, quietly)
 	}
-	if out.Quiet, err = s.run(ctx, quietly); err != nil {
-		return nil, err
+	if err != nil {
+		return report.ended(ctx, err)
 	}
 	s.judge()
 	report.finish()
@@ -107,6 +107,7 @@ type stormRun struct {
 	env    Env
 	self   string
 	p      *progress
+	rec    *recorder
 	report *Report
 	out    *StormResult
 }
@@ -127,6 +128,7 @@ type scene struct {
 
 // run sets one scene, plays it and strikes it.
 func (s *stormRun) run(ctx context.Context, w weather) (*StormScene, error) {
+	s.rec.phase(string(w))
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	t, err := openTarget(ctx, s.cfg.Target, s.env, 2*s.cfg.Pairs+s.cfg.Clients)

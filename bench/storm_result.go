@@ -102,7 +102,13 @@ func (sc *scene) sum() {
 		if o.SessionLost == 0 {
 			o.BackSeconds = o.Storm.Seconds
 		}
-		sc.report.LatencyMs = o.Storm.LatencyMs
+		h := newHistogram()
+		spread(h, all, o.Storm.from, o.Storm.to)
+		sc.report.latency(h)
+		sc.report.SessionsBack = ptr(uint64(o.Back))
+		if c := o.Calm; c.ServerCPUPercent != nil && c.LatencyMs != nil {
+			sc.report.CPUUsPerMessage = ptr(round(1e4**c.ServerCPUPercent*c.Seconds/float64(c.LatencyMs.Count), 2))
+		}
 		sc.report.Lost, sc.report.Duplicated, sc.report.Reordered = &o.Lost, &o.Duplicated, &o.Reordered
 	}
 }
@@ -140,7 +146,7 @@ func (s *stormRun) write() error {
 	if err != nil {
 		return fmt.Errorf("%w: plot: %w", ErrGenerator, err)
 	}
-	return writeFigures(s.cfg.Out, "storm", svg, s.report, &s.out.Files)
+	return s.report.saveFigure(s.cfg.Out, svg, &s.out.Files)
 }
 
 // rows prints the comparison for people.

@@ -60,6 +60,7 @@ type traffic struct {
 	tick    *hdrhistogram.Histogram // from due to first tick
 	late    *hdrhistogram.Histogram // how late the generator itself was
 	trail   *trail                  // nil: single messages are not remembered
+	pulse   *pulse                  // nil: nobody reads latencies while the run goes on
 	counts  trafficCounts
 
 	sent, ticks, second, rejected, refusals uint64
@@ -206,6 +207,7 @@ func (t *traffic) delivered(s *session, v *codec.Deliver, now int64) {
 		return
 	}
 	p.arrived++
+	t.pulse.note(now - m.at)
 	if t.measured(m.at) {
 		record(t.latency, now-m.at)
 		t.trail.add(m.at, now-m.at)

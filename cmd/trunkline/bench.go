@@ -2,16 +2,12 @@ package main
 
 import (
 	"context"
-	"errors"
 	"flag"
 	"fmt"
 	"io"
-	"os"
-	"os/signal"
 	"slices"
 	"strconv"
 	"strings"
-	"syscall"
 
 	"trunkline/bench"
 )
@@ -29,15 +25,12 @@ const benchUsage = `Usage: trunkline bench KIND [flags] [-- flags of serve]
   mix       a day of people who come and go: how much of what waited was in memory, with a plot
   group     server CPU of a message to a group for each member, beside a server that only writes to the sockets
   presence  what people who come and go all the time do to the messages of the others
+  compare   two result files side by side
 
-Each starts a server of its own on loopback and ends it, unless --server names one.
+Each but compare starts a server of its own on loopback and ends it, unless --server names one. --out DIR keeps the result as JSON and as a
+page with plots.
 "trunkline bench KIND --help" lists the flags.
 `
-
-// benchOptions are the flags that all measurements have.
-type benchOptions struct {
-	json bool
-}
 
 // runBench runs one measurement and prints its report.
 func runBench(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
@@ -68,6 +61,8 @@ func runBench(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return benchGroup(args[1:], stdout, stderr)
 	case "presence":
 		return benchPresence(args[1:], stdout, stderr)
+	case "compare":
+		return benchCompare(args[1:], stdout, stderr)
 	case "child":
 		return benchChild(args[1:], stdin, stdout, stderr)
 	case "-h", "-help", "--help", "help":
@@ -87,13 +82,6 @@ func benchChild(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return exitOK
 }
 
-func benchFlags(kind string, o *benchOptions) *flag.FlagSet {
-	fs := flag.NewFlagSet("bench "+kind, flag.ContinueOnError)
-	fs.SetOutput(io.Discard) // errors and help are printed once, by usageError
-	fs.BoolVar(&o.json, "json", false, "print the report as JSON")
-	return fs
-}
-
 func targetFlags(fs *flag.FlagSet, t *bench.Target) {
 	fs.StringVar(&t.Server, "server", "", "`address` of a running server; empty starts one")
 	fs.StringVar(&t.Admin, "admin", "", "admin `address` of the server that --server names, for its CPU and memory")
@@ -110,38 +98,6 @@ func splitServe(args []string) (own, serve []string) {
 		return args[:i], args[i+1:]
 	}
 	return args, nil
-}
-
-// finish runs a measurement with Ctrl-C caught and prints what came out.
-func (o *benchOptions) finish(kind string, stdout, stderr io.Writer, run func(ctx context.Context, env bench.Env) (*bench.Report, error)) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	report, err := run(ctx, bench.Env{Progress: stderr})
-	switch {
-	case ctx.Err() != nil:
-		fmt.Fprintf(stderr, "trunkline bench %s: aborted\n", kind)
-		return exitInterrupt
-	case errors.Is(err, bench.ErrInput):
-		text := strings.TrimPrefix(oneLine(err), bench.ErrInput.Error()+": ")
-		fmt.Fprintf(stderr, "trunkline bench %s: %s (trunkline bench %s --help lists the flags)\n", kind, text, kind)
-		return exitUsage
-	case err != nil:
-		fmt.Fprintf(stderr, "trunkline bench %s: %s\n", kind, oneLine(err))
-		return exitFailed
-	}
-	write := report.WriteTable
-	if o.json {
-		write = report.WriteJSON
-	}
-	if err := write(stdout); err != nil {
-		fmt.Fprintf(stderr, "trunkline bench %s: %s\n", kind, oneLine(err))
-		return exitFailed
-	}
-	if report.Failed() {
-		fmt.Fprintf(stderr, "trunkline bench %s: messages or sessions were lost, or messages doubled, out of order or damaged\n", kind)
-		return exitFailed
-	}
-	return exitOK
 }
 
 func benchMessage(args []string, stdout, stderr io.Writer) int {
@@ -231,11 +187,11 @@ func benchStorm(args []string, stdout, stderr io.Writer) int {
 	fs.DurationVar(&cfg.After, "after", 0, "calm behind it (default 5s)")
 	fs.DurationVar(&cfg.Recover, "recover", 0, "how long all may take to be back (default 1m0s)")
 	fs.IntVar(&cfg.PerWorker, "per-worker", 0, "clients of one generator process (default what its descriptor limit allows)")
-	fs.StringVar(&cfg.Out, "out", "out/bench", "`directory` for storm.json and storm.svg")
+	o.outDefault(fs, "out/bench")
 	if err := parseBench(fs, own, "pairs", "rate", "size", "clients", "factor"); err != nil {
 		return usageError("bench storm", fs, err, stdout, stderr)
 	}
-	cfg.Target.Args = serve
+	cfg.Target.Args, cfg.Out = serve, o.out
 	return o.finish("storm", stdout, stderr, func(ctx context.Context, env bench.Env) (*bench.Report, error) {
 		return bench.Storm(ctx, cfg, env)
 	})

@@ -18,11 +18,11 @@ func benchMix(args []string, stdout, stderr io.Writer) int {
 	fs.Float64Var(&cfg.Speed, "speed", 480, "how many `times` as fast as a day it passes")
 	fs.IntVar(&cfg.StoreShare, "store-share", 140, "what the server may hold in memory, in `percent` of the most that waits at once")
 	fs.Int64Var(&cfg.StoreBytes, "store-bytes", 0, "`bytes` instead; 0: --store-share")
-	fs.StringVar(&cfg.Out, "out", "out/bench", "`directory` for mix.json and mix.svg")
+	o.outDefault(fs, "out/bench")
 	if err := parseBench(fs, own, "users", "online", "messages", "size", "spike", "seed", "speed", "store-share"); err != nil {
 		return usageError("bench mix", fs, err, stdout, stderr)
 	}
-	cfg.Target.Args = serve
+	cfg.Target.Args, cfg.Out = serve, o.out
 	return o.finish("mix", stdout, stderr, func(ctx context.Context, env bench.Env) (*bench.Report, error) {
 		return bench.Mix(ctx, cfg, env)
 	})
