@@ -12,7 +12,7 @@ CHAT        = bin/trunkline-chat
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build chat run test crash soak check fmt vet staticcheck house race fuzz bench bench-figures bench-storm bench-durable bench-group bench-mix-stalled bench-peers cover freebsd clean
+.PHONY: help build chat run test crash soak check fmt vet staticcheck house shellcheck race fuzz bench bench-figures bench-storm bench-durable bench-group bench-mix-stalled bench-peers cover freebsd clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,7 +39,7 @@ soak: ## the same with KILLS (1000) kills, after 80,000 fresh schedules of the m
 	$(GO) test -count=2000 -timeout 0 -run PowerCutsFresh ./shard
 	KILLS=$(KILLS) $(GO) test -count=1 -v -timeout 0 -run '^TestSoak$$' ./server
 
-check: fmt vet staticcheck house ## formatting, vet on three systems, staticcheck, import table, docs and lengths
+check: fmt vet staticcheck house shellcheck ## formatting, vet on three systems, staticcheck, import table, docs and lengths, shell scripts
 
 fmt:
 	@bad="$$(gofmt -l $$(git ls-files '*.go' 2>/dev/null || find . -name '*.go'))"; \
@@ -58,6 +58,10 @@ out/bin/staticcheck-$(STATICCHECK):
 	@mkdir -p out/bin
 	GOBIN=$(CURDIR)/out/bin GOFLAGS= $(GO) install honnef.co/go/tools/cmd/staticcheck@$(STATICCHECK)
 	@mv out/bin/staticcheck $@
+
+shellcheck: ## shell scripts, where shellcheck is installed (TRUNKLINE_SHELLCHECK_REQUIRED=1: it must be)
+	@sh internal/house/shellcheck.sh || { status=$$?; \
+	 [ $$status = 2 ] || exit $$status; echo "no shellcheck here: shell scripts are not checked"; [ -z "$$TRUNKLINE_SHELLCHECK_REQUIRED" ]; }
 
 house: ## import table, package docs, file and function lengths
 	$(GO) test -count=1 ./internal/house
