@@ -30,11 +30,11 @@ type bsdSystem struct {
 // Numbers of resources: sys/resource.h of FreeBSD.
 var bsdResources = map[string]int{"RLIMIT_NOFILE": 8, "RLIMIT_SBSIZE": 9, "RLIMIT_KQUEUES": 13}
 
-const (
-	loginConf = "/etc/login.conf"
-	// loginClass is the class of services: rc.subr(8), NAME_login_class.
-	loginClass = "daemon"
-)
+const loginConf = "/etc/login.conf"
+
+// loginClasses are the classes that the service may have, the first that exists counts: its own, that of services (rc.subr(8)), and that of
+// everybody.
+var loginClasses = []string{"trunkline", "daemon", "default"}
 
 // Machine reads the release, the memory and the processors.
 func (s *bsdSystem) Machine() (Machine, error) {
@@ -131,11 +131,16 @@ func (s *bsdSystem) readLoginClass(name string) (Value, error) {
 	if err != nil {
 		return Value{}, reading(loginConf, err)
 	}
-	n, ok := loginLimit(string(text), loginClass, name)
-	if !ok {
-		return Number(Unlimited), nil // what no class says is unlimited: login.conf(5)
+	for _, class := range loginClasses {
+		if fields := loginFields(string(text), class); fields != nil {
+			n, ok := loginLimit(string(text), fields, name)
+			if !ok || n < 0 {
+				n = Unlimited // what no class says, and -1, is unlimited
+			}
+			return Number(n), nil
+		}
 	}
-	return Number(n), nil
+	return Number(Unlimited), nil
 }
 
 // Write sets a sysctl in the size that it has, and reads it again.
@@ -176,32 +181,34 @@ func bsdBytes(size int, isWord bool, v Value) ([]byte, error) {
 	return nil, fmt.Errorf("it does not fit into %d bytes", size)
 }
 
-// loginLimit finds a capability of a class in login.conf(5): records of fields between colons, lines joined by a backslash, and tc=CLASS
-// for all that another class says.
-func loginLimit(text, class, name string) (int64, bool) {
-	text = strings.ReplaceAll(text, "\\\n", "")
-	for depth := 0; depth < loginClassDepthMax; depth++ {
+// loginFields finds the record of a class in login.conf(5): fields between colons, lines joined by a backslash. nil: there is none.
+func loginFields(text, class string) []string {
+	for line := range strings.Lines(strings.ReplaceAll(text, "\\\n", "")) {
+		fields := strings.Split(strings.TrimSpace(line), ":")
+		if !strings.HasPrefix(fields[0], "#") && hasName(fields[0], class) {
+			return fields[1:]
+		}
+	}
+	return nil
+}
+
+// loginLimit finds a number among fields and those of the classes that they refer to by tc=CLASS.
+func loginLimit(text string, fields []string, name string) (int64, bool) {
+	for range loginClassDepthMax {
 		next := ""
-		for line := range strings.Lines(text) {
-			fields := strings.Split(strings.TrimSpace(line), ":")
-			if strings.HasPrefix(fields[0], "#") || !hasName(fields[0], class) {
-				continue
+		for _, field := range fields {
+			key, value, _ := strings.Cut(strings.TrimSpace(field), "=")
+			switch key {
+			case name, name + "-max":
+				return parseNumber(value)
+			case "tc":
+				next = value
 			}
-			for _, field := range fields[1:] {
-				key, value, _ := strings.Cut(strings.TrimSpace(field), "=")
-				switch key {
-				case name, name + "-max":
-					return parseNumber(value)
-				case "tc":
-					next = value
-				}
-			}
-			break
 		}
 		if next == "" {
-			return 0, false
+			break
 		}
-		class = next
+		fields = loginFields(text, next)
 	}
 	return 0, false
 }

@@ -80,10 +80,10 @@ func (s *bsdSystem) told(name string) int64 {
 	return n
 }
 
-// descriptors is how many files the process has open: kern.proc.nfds with its number.
+// descriptors is how many files this process has open: kern.proc.nfds, which tells it of no other process than the caller, 0.
 func (s *bsdSystem) descriptors() int64 {
-	b, err := s.calls.Sysctl(oidProcFiles, s.pid) // 0 is the caller
-	if err != nil {
+	b, err := s.calls.Sysctl(oidProcFiles, 0)
+	if err != nil || s.pid != 0 {
 		return NotTold
 	}
 	n, err := bsdNumber(b)

@@ -15,7 +15,7 @@ func Plan(s System, l Load) (Capacity, error) {
 	}
 	asked := l.Connections
 	probe := l
-	probe.Connections = max(l.Connections, 1)
+	probe.Connections = cmp.Or(l.Connections, 1)
 	if err := probe.valid(); err != nil {
 		return Capacity{}, err
 	}

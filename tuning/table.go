@@ -200,11 +200,11 @@ func needPortRange(l Load, _ Machine) Value {
 	return List(portLast+1-portsEach(l), portLast)
 }
 
-// needSocketPages is what sockets of all connections may hold: low, pressure, high. What waits is counted with its overhead, about as
-// much again; an idle socket counts nothing.
+// needSocketPages is what the sockets of stalled clients hold: the pressure begins above it, and the end is half as much again. What waits
+// is counted with its overhead, about as much again; an idle socket counts nothing.
 func needSocketPages(l Load, m Machine) Value {
-	pages := ceilDiv(2*l.stalled()*(l.SendBufferBytes+l.ReceiveBufferBytes), m.PageBytes) + filesReserve
-	return List(pages, pages+pages/3, 2*pages)
+	pages := ceilDiv(linuxBufferFactor*l.stalled()*l.SendBufferBytes, m.PageBytes) + filesReserve
+	return List(pages*3/4, pages, pages+pages/2)
 }
 
 // needBufferRange is the third number of tcp_rmem and tcp_wmem.

@@ -28,7 +28,7 @@ var freebsdLimits = []Limit{
 	},
 	{
 		Name: "openfiles", OS: FreeBSD, Kind: LoginClass, Unit: "files", Need: needDescriptors, Rules: atLeast,
-		Reason:   "A service gets the limits of its login class (daemon, if it names none) before it starts.",
+		Reason:   "A service gets the limits of its login class (trunkline where there is one, else daemon) before it starts.",
 		TooSmall: "The service starts with a lower RLIMIT_NOFILE than the shell in which it was tried out.",
 		Manual:   "login.conf(5)", Default: "unlimited",
 	},
@@ -114,7 +114,7 @@ var freebsdLimits = []Limit{
 		Name: "kern.ipc.nmbclusters", OS: FreeBSD, Kind: Sysctl, Unit: "clusters", Need: needClusters, Suggest: twice(needClusters), Rules: atLeast, Required: true,
 		Reason:   "What clients who do not read leave in socket buffers is kept in clusters of 2 KiB, and so is what network cards receive. It can't be lowered.",
 		TooSmall: "The machine stops answering on the network: processes wait in \"zonelimit\", and drivers drop what comes in.",
-		Manual:   "mbuf(9)", Default: "by kern.ipc.maxmbufmem",
+		Manual:   "tuning(7)", Default: "by kern.ipc.maxmbufmem",
 	},
 	{
 		Name: "kern.ipc.maxsockbuf", OS: FreeBSD, Kind: Sysctl, Unit: "bytes", Need: needSockbuf, Rules: atLeast,
@@ -132,13 +132,13 @@ var freebsdLimits = []Limit{
 		Name: "net.inet.tcp.sendspace", OS: FreeBSD, Kind: Sysctl, Unit: "bytes", Need: needSendSpace, Rules: atMost,
 		Reason:   "The size with which a send buffer begins: what one client who does not read can hold.",
 		TooSmall: "Stalled clients hold more memory than was planned for.",
-		Manual:   "tcp(4)", Default: "32768",
+		Manual:   "tuning(7)", Default: "32768",
 	},
 	{
 		Name: "net.inet.tcp.recvspace", OS: FreeBSD, Kind: Sysctl, Unit: "bytes", Need: needReceiveSpace, Rules: atMost,
 		Reason:   "The size with which a receive buffer begins: what one client can make a busy loop keep.",
 		TooSmall: "Floods hold more memory than was planned for.",
-		Manual:   "tcp(4)", Default: "65536",
+		Manual:   "tuning(7)", Default: "65536",
 	},
 	{
 		Name: "net.inet.tcp.sendbuf_max", OS: FreeBSD, Kind: Sysctl, Unit: "bytes", Need: needBufferMax, Rules: atMost,

@@ -51,8 +51,9 @@ var linuxLimits = []Limit{
 		Manual:   "kernel: admin-guide/sysctl/net", Default: "1000",
 	},
 	{
-		Name: "net.ipv4.tcp_mem", OS: Linux, Kind: Sysctl, Unit: "pages", Need: needSocketPages, Rules: atLeast, Required: true,
-		Reason:   "What the buffers of all TCP sockets hold together: below the first number nothing is done, above the third nothing more is given.",
+		Name: "net.ipv4.tcp_mem", OS: Linux, Kind: Sysctl, Unit: "pages", Need: needSocketPages, Required: true,
+		Rules:    [ValueNumbersMax]Rule{Any, AtLeast, AtLeast},
+		Reason:   "What the buffers of all TCP sockets hold together: above the second number they shrink, above the third nothing more is given.",
 		TooSmall: "Windows shrink, then sockets with waiting data are killed (\"TCP: out of memory -- consider tuning tcp_mem\").",
 		Manual:   "tcp(7)", Default: "5, 7 and 9 % of the memory",
 	},

@@ -43,8 +43,8 @@ net.ipv4.tcp_max_syn_backlog = 8192
 # Advice: the connections can be held without it.
 net.core.netdev_max_backlog = 16384
 #
-# net.ipv4.tcp_mem: What the buffers of all TCP sockets hold together: below the first number
-# nothing is done, above the third nothing more is given.
+# net.ipv4.tcp_mem: What the buffers of all TCP sockets hold together: above the second number they
+# shrink, above the third nothing more is given.
 # If it does not fit: Windows shrink, then sockets with waiting data are killed ("TCP: out of memory
 # -- consider tuning tcp_mem"). See tcp(7).
 # 196608 262144 393216 by itself on such a box, which is enough: no line.

@@ -43,12 +43,11 @@ net.ipv4.tcp_max_syn_backlog = 65536
 # Advice: the connections can be held without it.
 net.core.netdev_max_backlog = 16384
 #
-# net.ipv4.tcp_mem: What the buffers of all TCP sockets hold together: below the first number
-# nothing is done, above the third nothing more is given.
+# net.ipv4.tcp_mem: What the buffers of all TCP sockets hold together: above the second number they
+# shrink, above the third nothing more is given.
 # If it does not fit: Windows shrink, then sockets with waiting data are killed ("TCP: out of memory
 # -- consider tuning tcp_mem"). See tcp(7).
-# Such a box has it by itself; 488192 650922 976384 would do.
-net.ipv4.tcp_mem = 786432 1048576 1572864
+# 786432 1048576 1572864 by itself on such a box, which is enough: no line.
 #
 # net.ipv4.tcp_rmem: Least, first and greatest size of a receive buffer; the third bounds what one
 # client can make a busy loop keep.
