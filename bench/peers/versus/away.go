@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"trunkline/bench/peers/rig"
 	"trunkline/bench/peers/wire"
 )
 
@@ -123,7 +122,7 @@ func (a *away) know(ctx context.Context) error {
 }
 
 // queue fills the queues, and says what that cost.
-func (a *away) queue(ctx context.Context, s *rig.Server) (out measured, err error) {
+func (a *away) queue(ctx context.Context, s meter) (out measured, err error) {
 	cpu, err := s.Quiet(ctx)
 	if err != nil {
 		return out, err
@@ -143,7 +142,7 @@ func (a *away) queue(ctx context.Context, s *rig.Server) (out measured, err erro
 }
 
 // drain has the users come back and fetch everything, and says what that cost, login included.
-func (a *away) drain(ctx context.Context, s *rig.Server) (out measured, err error) {
+func (a *away) drain(ctx context.Context, s meter) (out measured, err error) {
 	cpu, err := s.CPU()
 	if err != nil {
 		return out, err
@@ -152,7 +151,7 @@ func (a *away) drain(ctx context.Context, s *rig.Server) (out measured, err erro
 	if err := a.c.enter(ctx, 0, a.b.Users); err != nil {
 		return out, err
 	}
-	if err := a.c.until(ctx, a.arrived.Load, func() bool { return a.arrived.Load() >= a.b.total() }, "messages fetched"); err != nil {
+	if err := a.c.untilOrLost(ctx, a.arrived.Load, func() bool { return a.arrived.Load() >= a.b.total() }); err != nil {
 		return out, err
 	}
 	took := time.Since(began)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,7 @@ type crowd struct {
 	loop    *netpoll.Loop
 	base    time.Time
 	tokens  chan struct{} // one for each connection between dial and login
+	stall   time.Duration // how long nothing may move
 
 	ready   atomic.Int64
 	failure atomic.Pointer[error]
@@ -69,7 +71,7 @@ const (
 
 // newCrowd makes `users` users of the server at addr; nobody is connected.
 func newCrowd(addr string, d wire.Dialect, users int) (*crowd, error) {
-	c := &crowd{addr: addr, dialect: d, base: time.Now(), tokens: make(chan struct{}, loginsMax), job: idle{}}
+	c := &crowd{addr: addr, dialect: d, base: time.Now(), tokens: make(chan struct{}, loginsMax), stall: stallTimeout, job: idle{}}
 	for i := range users {
 		c.members = append(c.members, &member{Session: wire.Session{Index: i}})
 	}
@@ -130,7 +132,7 @@ func (c *crowd) on(f func()) {
 	c.post([]byte{cmdCall})
 	select {
 	case <-done:
-	case <-time.After(stallTimeout):
+	case <-time.After(c.stall):
 		c.fail(fmt.Errorf("the generator's loop does not answer"))
 	}
 }
@@ -153,8 +155,8 @@ func (c *crowd) enter(ctx context.Context, from, to int) error {
 func (c *crowd) come(ctx context.Context, i int) error {
 	select {
 	case c.tokens <- struct{}{}:
-	case <-time.After(stallTimeout):
-		return fmt.Errorf("no login ends any more: %w", c.err())
+	case <-time.After(c.stall):
+		return errors.Join(fmt.Errorf("logins: %w", errStalled), c.err())
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -185,12 +187,24 @@ func (c *crowd) until(ctx context.Context, value func() int64, done func() bool,
 		if v := value(); v != last {
 			last, moved = v, time.Now()
 		}
-		if time.Since(moved) > stallTimeout {
-			return fmt.Errorf("%s: nothing moves any more at %d", what, last)
+		if time.Since(moved) > c.stall {
+			return fmt.Errorf("%s: %w at %d", what, errStalled, last)
 		}
 	}
 	return c.err()
 }
+
+// untilOrLost is until for messages: what does not come any more is lost, which is a result and not an error.
+func (c *crowd) untilOrLost(ctx context.Context, value func() int64, done func() bool) error {
+	err := c.until(ctx, value, done, "messages")
+	if errors.Is(err, errStalled) {
+		return nil
+	}
+	return err
+}
+
+// errStalled: nothing moved for stallTimeout.
+var errStalled = errors.New("nothing moves any more")
 
 // leave closes the connections of the members from..to-1, and waits until they are gone.
 func (c *crowd) leave(ctx context.Context, from, to int) error {

@@ -155,7 +155,7 @@ func rounds(ctx context.Context, all []system, o options, r *report, progress io
 			}
 		}
 		if wanted("price") {
-			if err := prices(ctx, o, r.add); err != nil {
+			if err := prices(ctx, o, round, r.add); err != nil {
 				failed = errors.Join(failed, err)
 			}
 		}

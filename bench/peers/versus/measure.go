@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"trunkline/bench/peers/rig"
@@ -52,15 +53,18 @@ type step struct {
 	run  func(ctx context.Context, s system, z sizes, o func(sample)) error
 }
 
+// talkers are the variants of our server whose setting matters to those who talk; the first two matter to nobody else.
+var talkers = [...]string{ours + "-one", ours + "-patient", ours + "-disk"}
+
 // steps are the measurements of a round. Each takes all systems in turn.
 func steps(z sizes) []step {
 	peersOnly := func(s system) bool { return !s.variant }
 	all := []step{
 		{"sessions", peersOnly, measureSessions},
-		{"talk", func(s system) bool { return !s.variant || s.kind.Name() == ours+"-disk" }, measureTalk},
+		{"talk", func(s system) bool { return !s.variant || slices.Contains(talkers[:], s.kind.Name()) }, measureTalk},
 	}
 	for _, b := range z.Backlogs {
-		all = append(all, step{fmt.Sprintf("backlog of %d", b.Messages), func(s system) bool { return s.queues }, func(ctx context.Context, s system, z sizes, o func(sample)) error {
+		all = append(all, step{fmt.Sprintf("backlog of %d", b.Messages), func(s system) bool { return s.queues && !(s.variant && slices.Contains(talkers[:2], s.kind.Name())) }, func(ctx context.Context, s system, z sizes, o func(sample)) error {
 			return measureBacklog(ctx, s, z, b, o)
 		}})
 	}

@@ -29,8 +29,16 @@ func systems(program string) []system {
 		{kind: rig.Mosquitto{}, dialect: wire.MQTT{}, queues: true},
 		{kind: rig.NATS{}, dialect: wire.NATS{}},
 		xmpp(false),
+		line(ours+"-one", true, "--ack", "memory", "--data", "off", "--loops", "1"),
+		patient(line(ours+"-patient", true, "--ack", "memory", "--data", "off")),
 		line(ours+"-data", true, "--ack", "memory"),
 		line(ours+"-disk", true, "--ack", "disk"),
 		xmpp(true),
 	}
+}
+
+// patient has the users of our server acknowledge second ticks with their next message.
+func patient(s system) system {
+	s.dialect = wire.Trunkline{Patient: true}
+	return s
 }

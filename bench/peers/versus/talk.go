@@ -8,7 +8,6 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"trunkline/bench/peers/rig"
 	"trunkline/bench/peers/wire"
 )
 
@@ -118,6 +117,13 @@ type play struct {
 	rate     int // paced: messages a second
 }
 
+// meter reads what a server has used: rig.Server.
+type meter interface {
+	CPU() (time.Duration, error)
+	// Quiet waits until the server has nothing left to do.
+	Quiet(ctx context.Context) (time.Duration, error)
+}
+
 // measured is what one way of talking cost.
 type measured struct {
 	CPU      time.Duration
@@ -126,7 +132,7 @@ type measured struct {
 }
 
 // run talks for the warm-up and the time, and says what the server used in that time.
-func (t *talk) run(ctx context.Context, s *rig.Server, p play, warm, d time.Duration) (out measured, err error) {
+func (t *talk) run(ctx context.Context, s meter, p play, warm, d time.Duration) (out measured, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	t.c.on(func() {
@@ -160,8 +166,7 @@ func (t *talk) run(ctx context.Context, s *rig.Server, p play, warm, d time.Dura
 	}
 	out = measured{CPU: after - cpu, Messages: t.settled.Load() - had, Seconds: time.Since(began).Seconds()}
 	t.c.on(func() { t.running = false })
-	err = t.c.until(ctx, t.settled.Load, func() bool { return t.settled.Load() >= t.sent.Load() }, "messages under way")
-	return out, err
+	return out, t.c.untilOrLost(ctx, t.settled.Load, func() bool { return t.settled.Load() >= t.sent.Load() })
 }
 
 // wait lets time pass; it ends early when the crowd has failed.

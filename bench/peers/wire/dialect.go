@@ -26,6 +26,8 @@ type Session struct {
 	gen         uint16
 	incarnation uint64
 	seen, acked uint64
+	owed        int  // second ticks without an ACK
+	urgent      bool // a message is without an ACK
 	ticked      uint64
 	epoch       uint32
 }

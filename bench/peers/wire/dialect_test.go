@@ -247,6 +247,28 @@ func TestADeviceOfTrunklineComesBackWithWhatItHas(t *testing.T) {
 	play(t, c.d, s, exchange{c.rest[2].in, "", ""}) // what it has had is no news
 }
 
+// A patient device acknowledges second ticks with its next message, or when there are many; messages at once.
+func TestAPatientDeviceAcknowledgesTicksTogether(t *testing.T) {
+	d := Trunkline{Patient: true}
+	s := &Session{Index: 7, sent: 100}
+	tick := func(seq uint64) string {
+		return string(must(codec.AppendReceipt(nil, &codec.Receipt{Seq: seq, Kind: codec.ReceiptDelivered, Gen: 1, Peer: userBase + 3, First: 1, Last: 1})))
+	}
+	play(t, d, s, exchange{tick(1) + tick(2), "", "confirmed 7 1; confirmed 7 1"})
+	if got := d.Send(nil, s, 3, []byte("x")); !bytes.HasPrefix(got, ackOf(2)) {
+		t.Fatalf("the next message leaves without the ACK: % x", got)
+	}
+	if got := d.Send(nil, s, 3, []byte("x")); bytes.Contains(got, ackOf(2)) {
+		t.Fatalf("the ACK is said twice: % x", got)
+	}
+	message := string(must(codec.AppendDeliver(nil, &codec.Deliver{Seq: 3, From: userBase + 9, Gen: 1, ID: 1, Blob: []byte("abc")})))
+	play(t, d, s, exchange{message, string(ackOf(3)), "arrived 7 abc"})
+	for seq := uint64(4); seq < 4+ticksOwedMax-1; seq++ {
+		play(t, d, s, exchange{tick(seq), "", "confirmed 7 1"})
+	}
+	play(t, d, s, exchange{tick(4 + ticksOwedMax), string(ackOf(4 + ticksOwedMax)), "confirmed 7 1"})
+}
+
 func TestANumberOfMQTTPacketsGoesRound(t *testing.T) {
 	s := &Session{sent: 65534}
 	a, b := (MQTT{}).Send(nil, s, 1, []byte("x")), (MQTT{}).Send(nil, s, 1, []byte("x"))

@@ -8,7 +8,14 @@ import (
 
 // Trunkline is our own protocol on the plain transport, with both ticks. A user's devices are registered at their first login.
 // Source: docs/protocol.md.
-type Trunkline struct{}
+type Trunkline struct {
+	// Patient: second ticks are not acknowledged at once but together with the next message, whichever way it goes, or when ticksOwedMax of them have
+	// come. The protocol lets a client wait for a moment. Else all that came in one read is acknowledged in the same turn.
+	Patient bool
+}
+
+// ticksOwedMax is how many entries a device may leave without its ACK (docs/protocol.md, "Window").
+const ticksOwedMax = 32
 
 // userBase is the id of user 0.
 const userBase = 1_000_000_000
@@ -43,11 +50,20 @@ func (t Trunkline) Take(dst []byte, s *Session, in []byte, to Events) ([]byte, i
 			return dst, consumed, fmt.Errorf("%w: frame of kind %#x: %w", ErrPeer, f.Kind, err)
 		}
 	}
+	if !t.Patient || s.urgent || s.owed >= ticksOwedMax {
+		dst = t.acknowledge(dst, s)
+	}
+	return dst, consumed, nil
+}
+
+// acknowledge appends an ACK of everything that has come.
+func (Trunkline) acknowledge(dst []byte, s *Session) []byte {
 	if s.seen > s.acked {
 		s.acked = s.seen
 		dst, _ = codec.AppendAck(dst, &codec.Ack{Seq: s.seen}) // has no extensions either
 	}
-	return dst, consumed, nil
+	s.owed, s.urgent = 0, false
+	return dst
 }
 
 // frame takes one frame.
@@ -67,7 +83,7 @@ func (t Trunkline) frame(dst []byte, s *Session, f codec.Frame, to Events) ([]by
 			return dst, err
 		}
 		if v.Seq > s.seen {
-			s.seen = v.Seq
+			s.seen, s.urgent = v.Seq, true
 			to.Arrived(s, v.Blob)
 		}
 	case codec.KindAck:
@@ -104,6 +120,7 @@ func (Trunkline) receipt(s *Session, f codec.Frame, to Events) error {
 		return nil
 	}
 	s.seen = v.Seq
+	s.owed++
 	if v.Kind != codec.ReceiptDelivered || v.First == 0 || v.Last < v.First || v.Last > s.sent {
 		return fmt.Errorf("receipt of kind %d code %d for %d to %d of %d", v.Kind, v.Code, v.First, v.Last, s.sent)
 	}
@@ -124,7 +141,10 @@ func (Trunkline) refusal(f codec.Frame) error {
 }
 
 // Send implements Dialect.
-func (Trunkline) Send(dst []byte, s *Session, user int, payload []byte) []byte {
+func (t Trunkline) Send(dst []byte, s *Session, user int, payload []byte) []byte {
+	if t.Patient {
+		dst = t.acknowledge(dst, s)
+	}
 	s.sent++
 	var parts [512]byte
 	v := codec.Send{Cseq: s.sent, To: userBase + uint64(user), N: 1, Parts: codec.Parts(parts[:0]).Append(codec.Part{Blob: payload})}
