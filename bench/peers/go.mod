@@ -2,7 +2,11 @@ module trunkline/bench/peers
 
 go 1.26.0
 
-require github.com/panjf2000/gnet/v2 v2.10.0
+require (
+	github.com/panjf2000/gnet/v2 v2.10.0
+	golang.org/x/sys v0.49.0
+	trunkline v0.0.0
+)
 
 require (
 	github.com/panjf2000/ants/v2 v2.12.1 // indirect
@@ -10,10 +14,7 @@ require (
 	go.uber.org/multierr v1.11.0 // indirect
 	go.uber.org/zap v1.28.0 // indirect
 	golang.org/x/sync v0.20.0 // indirect
-	golang.org/x/sys v0.49.0 // indirect
 	gopkg.in/natefinch/lumberjack.v2 v2.2.1 // indirect
 )
-
-require trunkline v0.0.0
 
 replace trunkline => ../..

@@ -95,9 +95,13 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	r := newReport(o.sizes, all, absent)
-	runErr := rounds(ctx, all, o, r, stderr)
-	r.finish()
-	if err := errors.Join(runErr, r.write(o, stdout)); err != nil {
+	save := func() error { // after each round, so that a run that is ended has its rounds
+		r.finish()
+		return r.write(o)
+	}
+	runErr := errors.Join(rounds(ctx, all, o, r, save, stderr), save())
+	fmt.Fprint(stdout, r.markdown())
+	if err := runErr; err != nil {
 		fmt.Fprintln(stderr, "versus:", err)
 		return 1
 	}
@@ -132,7 +136,7 @@ func installed(all []system, want func(string) bool) (there []system, absent []s
 }
 
 // rounds measures everything, system after system within each step within each round. A system that fails is reported and goes on with its next step.
-func rounds(ctx context.Context, all []system, o options, r *report, progress io.Writer) error {
+func rounds(ctx context.Context, all []system, o options, r *report, save func() error, progress io.Writer) error {
 	wanted := chosen(o.steps)
 	var failed error
 	for round := range o.sizes.Rounds {
@@ -158,6 +162,10 @@ func rounds(ctx context.Context, all []system, o options, r *report, progress io
 			if err := prices(ctx, o, round, r.add); err != nil {
 				failed = errors.Join(failed, err)
 			}
+		}
+		r.Rounds = round + 1
+		if err := save(); err != nil {
+			return errors.Join(failed, err)
 		}
 	}
 	return failed

@@ -13,7 +13,7 @@ var columns = [...]string{ours, "mosquitto", "nats", "ejabberd"}
 func (r *report) markdown() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# The same work, other servers\n\nMade by `make bench-peers`. %s. %d rounds in which the systems take turns, %s, %.0f s, load average %s before and %s after.\n",
-		r.Machine, r.Sizes.Rounds, r.Started, r.Seconds, r.Load[0], r.Load[1])
+		r.Machine, r.Rounds, r.Started, r.Seconds, r.Load[0], r.Load[1])
 	fmt.Fprintf(&b, "A message has %d bytes, goes between %d pairs of users, and counts when it is delivered and acknowledged; µs are CPU of the server's process for each message or login. Medians; least and most of the rounds in brackets.\n\n",
 		r.Sizes.Bytes, r.Sizes.Pairs)
 	r.mainTable(&b)
@@ -59,7 +59,7 @@ func (r *report) mainTable(b *strings.Builder) {
 	b.WriteString(" least |\n|---|")
 	b.WriteString(strings.Repeat("---|", len(columns)+1) + "\n")
 	for _, f := range figures(r.Sizes) {
-		if len(r.Figures[f.name]) == 0 {
+		if !slices.ContainsFunc(columns[:], func(n string) bool { _, ok := r.Figures[f.name][n]; return ok }) {
 			continue
 		}
 		fmt.Fprintf(b, "| %s |", f.title)

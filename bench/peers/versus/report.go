@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"io"
 	"os"
 	"runtime"
 	"strings"
@@ -15,6 +14,7 @@ type report struct {
 	Seconds float64           `json:"seconds"`
 	Machine string            `json:"machine"`
 	Load    [2]string         `json:"load_average"` // before and after
+	Rounds  int               `json:"rounds"`       // that were finished
 	Sizes   sizes             `json:"sizes"`
 	Systems []described       `json:"systems"`
 	Absent  []string          `json:"absent,omitempty"`
@@ -77,10 +77,8 @@ func machine() string {
 	return strings.Join(strings.Fields(fmt.Sprintf("%d processors %s, %s %s, %s", runtime.NumCPU(), cpu, runtime.GOOS, kernel, runtime.Version())), " ")
 }
 
-// write gives the table to stdout and the files.
-func (r *report) write(o options, stdout io.Writer) error {
-	text := r.markdown()
-	fmt.Fprint(stdout, text)
+// write makes the files.
+func (r *report) write(o options) error {
 	if o.json != "" {
 		if err := writeJSON(o.json, r); err != nil {
 			return err
@@ -89,5 +87,5 @@ func (r *report) write(o options, stdout io.Writer) error {
 	if o.markdown == "" || o.short {
 		return nil
 	}
-	return os.WriteFile(o.markdown, []byte(text), 0o644)
+	return os.WriteFile(o.markdown, []byte(r.markdown()), 0o644)
 }
