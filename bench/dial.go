@@ -20,7 +20,10 @@ type dialer struct {
 	dialed  atomic.Int64
 	failure atomic.Pointer[error] // the first; ends the dialing
 
-	unreachable atomic.Int64 // connects of sessions that come back which failed
+	unreachable atomic.Int64          // connects of sessions that come back which failed
+	trouble     atomic.Pointer[error] // the first of them
+
+	sourceOf func(index int) net.IP // chooses the source address; nil: by connectionsPerSource, on loopback
 }
 
 func newDialer(addr string) *dialer {
@@ -111,7 +114,11 @@ func (d *dialer) one(ctx context.Context, index int, take func(fd, index int) er
 // connect dials from the source address of that number and takes the descriptor out of Go's hands.
 func (d *dialer) connect(ctx context.Context, index int) (fd int, err error) {
 	nd := net.Dialer{Timeout: dialTimeout, KeepAlive: -1}
-	if source := index / connectionsPerSource; source > 0 && d.local {
+	if d.sourceOf != nil {
+		if ip := d.sourceOf(index); ip != nil {
+			nd.LocalAddr = &net.TCPAddr{IP: ip}
+		}
+	} else if source := index / connectionsPerSource; source > 0 && d.local {
 		if source >= sourcesMax {
 			return -1, fmt.Errorf("%w: connection %d needs more than %d source addresses", ErrGenerator, index, sourcesMax)
 		}

@@ -102,6 +102,7 @@ func (f *fleet) dialAgain(ctx context.Context, index int, loopOf func(index int)
 	if err != nil && ctx.Err() == nil {
 		f.dial.release()
 		f.dial.unreachable.Add(1)
+		f.dial.trouble.CompareAndSwap(nil, &err)
 		f.recall.add(uint32(index), f.recall.clock.now()+int64(unreachablePause))
 	}
 }

@@ -56,6 +56,7 @@ type Report struct {
 	Group   *GroupResult   `json:"group,omitempty"`
 
 	Presence *PresenceResult `json:"presence,omitempty"`
+	Run      *RunResult      `json:"run,omitempty"`
 
 	Notes []string `json:"notes,omitempty"` // what a reader of the figures must know
 
@@ -105,6 +106,9 @@ func (r *Report) Failed() bool {
 	if s := r.Storm; s != nil && s.Storm != nil && (s.Storm.Corrupted > 0 || s.Storm.SessionLost > 0) {
 		return true
 	}
+	if r.Run != nil && len(r.Run.Violations) > 0 {
+		return true
+	}
 	if r.Group != nil && r.Group.Corrupted > 0 {
 		return true
 	}
@@ -147,6 +151,8 @@ func (r *Report) WriteTable(w io.Writer) error {
 		r.Mailbox.rows(t)
 	case r.Presence != nil:
 		r.Presence.rows(t)
+	case r.Run != nil:
+		r.Run.rows(r, t)
 	case r.Group != nil:
 		r.Group.rows(t)
 		t.row("lost", fmt.Sprintf("%s, duplicated %s, reordered %s", count(r.Lost), count(r.Duplicated), count(r.Reordered)))

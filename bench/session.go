@@ -149,7 +149,7 @@ func (sl *sessionLoop) hello(dst []byte, index uint32) []byte {
 	v := codec.Hello{Version: protocolVersion, User: sl.first + uint64(index)}
 	if d, ok := sl.devices[index]; ok {
 		v.Gen, v.Incarnation, v.DownSeq, v.Ticked, v.Epoch = d.gen, d.incarnation, d.seen, d.ticked, d.epoch
-	} else if sl.veil != nil {
+	} else if sl.devices != nil {
 		v.DownSeq = v.User // the token of a registration that may be said twice
 	}
 	dst, _ = codec.AppendHello(dst, &v) // has no extensions that could be wrong
@@ -315,6 +315,9 @@ func (sl *sessionLoop) refusal(s *session, f codec.Frame, now int64) error {
 	}
 	if sl.traffic != nil && (v.Code == codec.CodeRateLimited || v.Code == codec.CodeServerFull) {
 		sl.traffic.refused(s, &v, now)
+		return nil
+	}
+	if w, ok := sl.watch.(refusalWatch); ok && w.refused(s, &v, now) {
 		return nil
 	}
 	if sl.veil != nil && s.state == sessionLogin && comesBack(v.Code) {

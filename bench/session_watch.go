@@ -19,6 +19,12 @@ type sessionWatch interface {
 	publish()
 }
 
+// refusalWatch is a sessionWatch that deals with ERRORs of its sessions.
+type refusalWatch interface {
+	// refused takes an ERROR; false: it is the session's own.
+	refused(s *session, v *codec.Error, now int64) bool
+}
+
 // ackBatch is how many entries a session acknowledges at the latest at once when it acknowledges in batches, as the protocol advises.
 const ackBatch = 32
 

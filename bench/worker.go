@@ -42,6 +42,8 @@ func Child(args []string, stdin io.Reader, stdout io.Writer) error {
 		return runNetpollFanout(stdin, stdout)
 	case childWorker:
 		return runWorker(rest[0], stdin, stdout)
+	case childCrew:
+		return runCrewChild(rest[0], stdin, stdout)
 	}
 	return fmt.Errorf("%w: no child %q", ErrInput, args[0])
 }

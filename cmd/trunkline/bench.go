@@ -25,9 +25,13 @@ const benchUsage = `Usage: trunkline bench KIND [flags] [-- flags of serve]
   mix       a day of people who come and go: how much of what waited was in memory, with a plot
   group     server CPU of a message to a group for each member, beside a server that only writes to the sockets
   presence  what people who come and go all the time do to the messages of the others
+  run       connect, message, mix, storm, slow or soak at size: from this host or from agents on several
+  slow      what readers who stop reading do to the server and to the others
+  soak      the published mix for hours, looked at every minute: nothing lost, memory stands
+  agent     waits on a further host for what "run --agents" orders
   compare   two result files side by side
 
-Each but compare starts a server of its own on loopback and ends it, unless --server names one. --out DIR keeps the result as JSON and as a
+Each but agent and compare starts a server of its own on loopback and ends it, unless --server names one. --out DIR keeps the result as JSON and as a
 page with plots.
 "trunkline bench KIND --help" lists the flags.
 `
@@ -61,6 +65,14 @@ func runBench(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return benchGroup(args[1:], stdout, stderr)
 	case "presence":
 		return benchPresence(args[1:], stdout, stderr)
+	case "run":
+		return benchRun(args[1:], stdout, stderr)
+	case "slow":
+		return benchSlow(args[1:], stdout, stderr)
+	case "soak":
+		return benchSoak(args[1:], stdout, stderr)
+	case "agent":
+		return benchAgent(args[1:], stdout, stderr)
 	case "compare":
 		return benchCompare(args[1:], stdout, stderr)
 	case "child":
@@ -69,7 +81,7 @@ func runBench(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprint(stdout, benchUsage)
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "trunkline bench: unknown kind %q; it is echo, connect, message, login, storm, mix, backlog, start, mailbox, group or presence\n", args[0])
+	fmt.Fprintf(stderr, "trunkline bench: unknown kind %q; it is echo, connect, message, login, storm, mix, backlog, start, mailbox, group, presence, run, slow, soak, agent or compare\n", args[0])
 	return exitUsage
 }
 

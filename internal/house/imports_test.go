@@ -43,7 +43,7 @@ var fences = map[string][]string{
 	"github.com/tidwall/btree":            {"store"},
 	"github.com/cespare/xxhash/v2":        {"shard", "server"},           // server: the seeded table of addresses
 	"github.com/cockroachdb/pebble/v2":    {"store", "internal/faultfs"}, // faultfs: the interface of a disk, vfs
-	"github.com/flynn/noise":              {"codec/secure"},
+	"github.com/flynn/noise":              {"codec/secure", "bench"},     // bench: coordinator and agents
 	"golang.org/x/crypto":                 {"codec/secure"},
 	"github.com/pires/go-proxyproto":      {"server"},
 	"gonum.org/v1/plot":                   {"bench"},
