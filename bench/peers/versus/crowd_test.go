@@ -64,6 +64,29 @@ func TestAPairKeepsAsManyUnderWayAsItShould(t *testing.T) {
 	if p := talk.pairs[0]; p.sent != 4 || p.done != 1 {
 		t.Fatalf("%d sent, %d done after one has arrived", p.sent, p.done)
 	}
+	for seq := uint32(2); seq <= 4; seq++ {
+		fill(blob, 0, seq)
+		talk.Arrived(&c.members[1].Session, blob)
+	}
+	if p := talk.pairs[0]; p.done != 3 { // the fourth has arrived, and its sender has not heard of it
+		t.Fatalf("%d done, 3 are taken", p.done)
+	}
+}
+
+func TestAWriterKeepsAsManyUnderWayAsItShould(t *testing.T) {
+	c := &crowd{dialect: wire.MQTT{}}
+	for i := range 3 {
+		c.members = append(c.members, &member{Session: wire.Session{Index: i}})
+	}
+	a := newAway(c, backlog{Users: 2, Messages: 10}, 1, 16, 200)
+	a.pump(0)
+	if w := a.writers[0]; w.sent != 16 || w.user != 0 || w.seq != 9 { // in turns over its users
+		t.Fatalf("%+v", w)
+	}
+	a.Accepted(&c.members[2].Session, 5)
+	if w := a.writers[0]; w.sent != 20 || w.seq != 11 { // there are no more
+		t.Fatalf("%+v", w)
+	}
 }
 
 func TestWhatABrokerLosesOrRepeatsIsSeen(t *testing.T) {
