@@ -170,6 +170,11 @@ func byImportance(a, b string) int {
 	if d := place(a) - place(b); d != 0 {
 		return d
 	}
+	headA, lastA, _ := cutLast(a)
+	headB, lastB, _ := cutLast(b)
+	if headA == headB && isPercentile(lastA) && isPercentile(lastB) {
+		return slices.Index(percentileKeys, lastA) - slices.Index(percentileKeys, lastB)
+	}
 	return strings.Compare(a, b)
 }
 

@@ -31,6 +31,7 @@ var suffixes = []suffix{
 	{"_per_second", "a second", 1, higher},
 	{"_ms_per_cycle", "ms a cycle", 1, lower},
 	{"_percent", "%", 1, lower},
+	{"_percent_idle", "%", 1, lower},
 	{"_seconds", "s", 1, lower},
 	{"_bytes", "B", 1, lower},
 	{"_pages", "pages", 1, lower},
@@ -63,10 +64,14 @@ func meaningOf(path string) (name, unit string, scale float64, direction better)
 		return name + " " + last, unit, scale, direction
 	}
 	if nested && last == "count" {
-		return path, "", 1, neither
+		name, _, _, _ = meaningOf(parent)
+		return name + " count", "", 1, neither
 	}
 	for _, s := range suffixes {
 		head, ok := strings.CutSuffix(path, s.key)
+		if !ok && last == s.key[1:] { // nothing but the unit: its object says of what
+			head, ok = path, true
+		}
 		if !ok {
 			continue
 		}
@@ -90,6 +95,7 @@ func cutLast(path string) (parent, last string, nested bool) {
 	return path[:i], path[i+1:], true
 }
 
-func isPercentile(key string) bool {
-	return slices.Contains([]string{"p50", "p90", "p99", "p99.9", "max", "mean"}, key)
-}
+// percentileKeys are the parts of a latency in the order in which they are read.
+var percentileKeys = []string{"p50", "p90", "p99", "p99.9", "max", "mean"}
+
+func isPercentile(key string) bool { return slices.Contains(percentileKeys, key) }

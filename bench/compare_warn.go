@@ -73,7 +73,8 @@ func (c *Comparison) warn(a, b *result) {
 		say("the machines differ: %s is %v and %v", key, m.Field(i).Interface(), n.Field(i).Interface())
 	}
 	for _, d := range c.Inputs {
-		say("the inputs differ: %s is %s and %s", d.Name, orNothing(d.A), orNothing(d.B))
+		name, _, _, _ := meaningOf(d.Name)
+		say("the inputs differ: %s is %s and %s", plain(name), orNothing(d.A), orNothing(d.B))
 	}
 }
 

@@ -55,7 +55,7 @@ func (v Versus) shown() shownVersus {
 		}
 		return short(*p * scale)
 	}
-	s := shownVersus{Name: strings.ReplaceAll(name, "_", " "), Unit: unit, A: number(v.A), B: number(v.B), Change: number(v.Change), Better: v.Better, Ratio: "-"}
+	s := shownVersus{Name: plain(name), Unit: unit, A: number(v.A), B: number(v.B), Change: number(v.Change), Better: v.Better, Ratio: "-"}
 	if v.Change != nil && *v.Change > 0 {
 		s.Change = "+" + s.Change
 	}

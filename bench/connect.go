@@ -132,7 +132,7 @@ func Connect(ctx context.Context, cfg ConnectConfig, env Env) (*Report, error) {
 	if err == nil {
 		report.Connect, err = r.measure(ctx, s)
 	}
-	env.rec.follow(nil)
+	env.rec.stop() // what ends now is no part of it
 	if r.crowd != nil {
 		stopAll(r.crowd.list)
 	}

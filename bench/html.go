@@ -22,6 +22,7 @@ type page struct {
 	Verdict  string // empty: nothing is wrong
 	When     string
 	Took     string
+	Latency  string   // what it is the latency of
 	Figures  []figure // of every run
 	Sections []figures
 	Plots    []pagePlot
@@ -36,10 +37,14 @@ type page struct {
 type figures struct {
 	Name string
 	Rows []figure
+	Few  bool // few enough to be shown at once
 }
 
 // figure is one row of a table.
-type figure struct{ Name, Value, Unit, About string }
+type figure struct {
+	Name, Value, Unit string
+	Words             bool // the value is no number
+}
 
 // pagePlot is one plot with what it shows in words.
 type pagePlot struct {
@@ -65,7 +70,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 func (r *Report) page() (*page, error) {
 	p := &page{
 		Title: "trunkline bench " + r.Bench, Kind: r.Bench, Notes: r.Notes, Verdict: r.verdict(),
-		When: r.Started.UTC().Format("2006-01-02 15:04:05 UTC"), Took: spell(r.Seconds), Figures: r.keyFigures(), About: r.about(),
+		When: r.Started.UTC().Format("2006-01-02 15:04:05 UTC"), Took: spell(r.Seconds), Figures: r.keyFigures(), Latency: r.latencyMeans(), About: r.about(),
 	}
 	tree, err := r.tree()
 	if err != nil {

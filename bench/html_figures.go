@@ -134,9 +134,13 @@ func sortedKeys(m map[string]any) []string {
 	return keys
 }
 
+// plain is a key as words.
+func plain(key string) string { return strings.ReplaceAll(key, "_", " ") }
+
 // figure is a leaf as a row: its name without the unit that its key ends with.
 func (l leaf) figure() figure {
 	name, unit, scale, _ := meaningOf(l.path)
+	name = plain(name)
 	switch v := l.value.(type) {
 	case float64:
 		if unit == "" && v == math.Trunc(v) {
@@ -144,9 +148,9 @@ func (l leaf) figure() figure {
 		}
 		return figure{Name: name, Value: short(v * scale), Unit: unit}
 	case bool:
-		return figure{Name: l.path, Value: map[bool]string{true: "yes", false: "no"}[v]}
+		return figure{Name: plain(l.path), Value: map[bool]string{true: "yes", false: "no"}[v], Words: true}
 	}
-	return figure{Name: l.path, Value: fmt.Sprint(l.value)}
+	return figure{Name: plain(l.path), Value: fmt.Sprint(l.value), Words: true}
 }
 
 // sectionsOf are the objects of a report that belong to its kind alone.
@@ -161,6 +165,7 @@ func sectionsOf(tree map[string]any) (all []figures) {
 			part.Rows = append(part.Rows, l.figure())
 		}
 		slices.SortStableFunc(part.Rows, func(a, b figure) int { return cmp.Compare(a.Name, b.Name) })
+		part.Few = len(part.Rows) <= figuresOpenMax
 		all = append(all, part)
 	}
 	return all
@@ -168,3 +173,19 @@ func sectionsOf(tree map[string]any) (all []figures) {
 
 // commonObjects are the objects that every kind's report has.
 var commonObjects = []string{"machine", "inputs", "latency_ms", "series"}
+
+// latencyMeans says what the latency of a run is the latency of; empty: the run's section has it.
+func (r *Report) latencyMeans() string {
+	if r.LatencyMs == nil {
+		return ""
+	}
+	return map[string]string{
+		"message": "Latency: from the moment a message was due until it was delivered.",
+		"storm":   "Latency: of live pairs' messages in the storm, from due to delivered.",
+		"mix":     "Latency: of messages to people who were there, from due to delivered.",
+		"connect": "Latency: from connected to logged in.",
+		"login":   "Latency: of a login with a ticket.",
+		"backlog": "Latency: of the pairs' messages while devices fetched from the disk, from due to delivered.",
+		"echo":    "Latency: of a round trip.",
+	}[r.Bench]
+}

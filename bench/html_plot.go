@@ -7,6 +7,7 @@ import (
 	"image/color"
 	"math"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -21,9 +22,11 @@ import (
 
 // The size of one plot of a page. It scales with the column that it stands in; so small, its letters can be read on a telephone.
 const (
-	sketchWidth  = 480 * vg.Length(1)
-	sketchHeight = 220 * vg.Length(1)
+	sketchWidth  = 400 * vg.Length(1)
+	sketchHeight = 210 * vg.Length(1)
 	sketchFont   = 12
+	// gapSteps is how many times the usual distance two points are apart when there is a gap between them.
+	gapSteps = 3.5
 )
 
 // inkPurple is the fifth colour of curves, for pages only.
@@ -48,6 +51,7 @@ type sketch struct {
 	end                float64 // of the x axis; 0: where the last point is
 	ticks              plot.Ticker
 	marks              []Phase // where on the x axis parts begin
+	dots               bool    // the points are events, and nothing lies between them
 }
 
 // pageKey is one entry of a plot's legend, which stands outside the drawing and so covers nothing.
@@ -121,10 +125,10 @@ func (s *sketch) scale(p *plot.Plot) {
 		top = 1
 	}
 	p.Y.Min, p.Y.Max = 0, top*1.12
-	p.Y.Tick.Marker = ticks{}
+	p.Y.Tick.Marker = commas{ticks{}}
 }
 
-// add draws one curve. A single point is a dot.
+// add draws one curve. A single point is a dot, as are events.
 func (s *sketch) add(p *plot.Plot, c curve) error {
 	points := c.points
 	if s.log {
@@ -133,25 +137,44 @@ func (s *sketch) add(p *plot.Plot, c curve) error {
 			points[i].Y = math.Max(points[i].Y, s.bottom)
 		}
 	}
-	if len(points) == 1 {
-		dot, err := plotter.NewScatter(points)
+	for _, part := range parted(points) {
+		if len(part) == 1 || s.dots {
+			dot, err := plotter.NewScatter(part)
+			if err != nil {
+				return err
+			}
+			dot.GlyphStyle = draw.GlyphStyle{Color: c.ink, Radius: vg.Points(2), Shape: draw.CircleGlyph{}}
+			p.Add(dot)
+			continue
+		}
+		line, err := plotter.NewLine(part)
 		if err != nil {
 			return err
 		}
-		dot.GlyphStyle = draw.GlyphStyle{Color: c.ink, Radius: vg.Points(2.5), Shape: draw.CircleGlyph{}}
-		p.Add(dot)
-		return nil
+		line.Color, line.Width = c.ink, vg.Points(1.7)
+		if c.dashed > 0 {
+			line.Dashes = []vg.Length{vg.Points(float64(c.dashed)), vg.Points(3)}
+		}
+		p.Add(line)
 	}
-	line, err := plotter.NewLine(points)
-	if err != nil {
-		return err
-	}
-	line.Color, line.Width = c.ink, vg.Points(1.7)
-	if c.dashed > 0 {
-		line.Dashes = []vg.Length{vg.Points(float64(c.dashed)), vg.Points(3)}
-	}
-	p.Add(line)
 	return nil
+}
+
+// parted parts a curve where points are missing: a line there would say what nobody has seen.
+func parted(points plotter.XYs) (parts []plotter.XYs) {
+	var steps []float64
+	for i := 1; i < len(points); i++ {
+		steps = append(steps, points[i].X-points[i-1].X)
+	}
+	slices.Sort(steps)
+	from := 0
+	for i := 1; i < len(points); i++ {
+		if points[i].X-points[i-1].X > gapSteps*steps[len(steps)/2] {
+			parts = append(parts, points[from:i])
+			from = i
+		}
+	}
+	return append(parts, points[from:])
 }
 
 // mark draws where parts of the run begin, and their names where there is room.
@@ -187,6 +210,20 @@ func (s *sketch) mark(p *plot.Plot) {
 	}
 }
 
+// commas writes another's ticks as the tables of the page write numbers.
+type commas struct{ plot.Ticker }
+
+// Ticks are for plot.Ticker.
+func (c commas) Ticks(low, high float64) []plot.Tick {
+	all := c.Ticker.Ticks(low, high)
+	for i := range all {
+		if all[i].Label != "" && all[i].Value >= 1_000 {
+			all[i].Label = thousands(int64(math.Round(all[i].Value)))
+		}
+	}
+	return all
+}
+
 // decades are the ticks of a logarithmic axis: a number at each power of ten.
 type decades struct{}
 
@@ -195,7 +232,11 @@ func (decades) Ticks(low, high float64) (all []plot.Tick) {
 	first, last := math.Round(math.Log10(low)), math.Round(math.Log10(high))
 	for e := first; e <= last; e++ {
 		v := math.Pow(10, e)
-		all = append(all, plot.Tick{Value: v, Label: strconv.FormatFloat(v, 'f', -1, 64)})
+		label := strconv.FormatFloat(v, 'f', -1, 64)
+		if v >= 1 {
+			label = thousands(int64(v))
+		}
+		all = append(all, plot.Tick{Value: v, Label: label})
 		for m := 2.0; m < 10 && e < last && last-first <= 4; m++ {
 			all = append(all, plot.Tick{Value: m * v})
 		}

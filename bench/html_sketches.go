@@ -31,6 +31,8 @@ func (r *Report) sketches() []sketch {
 	if r.Series != nil && len(r.Series.Points) > 0 {
 		end = r.Series.Points[len(r.Series.Points)-1].Seconds
 	}
+	all = append(all, r.stormSketches()...)
+	all = append(all, r.mixSketches()...)
 	unit, name := timeUnit(end)
 	for i := range all {
 		s := &all[i]
@@ -94,17 +96,11 @@ func (r *Report) loaded(get func(p *LoadPoint) *float64) (xy plotter.XYs) {
 }
 
 func (r *Report) connectionsSketch() sketch {
-	s := sketch{title: "Connections", about: "Open at the server, and those of them that are logged in.", curves: []curve{
+	s := sketch{title: "Connections", about: "Open at the server, and those of them that are logged in. A gap: the server was left alone while its memory was weighed.", curves: []curve{
 		{"connections", inkBlue, 0, r.server(func(p *ServerPoint) *float64 { return ptr(float64(p.Connections)) })},
 		{"sessions", inkGreen, 4, r.server(func(p *ServerPoint) *float64 { return ptr(float64(p.Sessions)) })},
 	}}
-	if s.empty() {
-		s.about = "Of the generator; the server was not asked."
-		s.curves = []curve{
-			{"connections", inkBlue, 0, r.loaded(func(p *LoadPoint) *float64 { return ptr(float64(p.Connections)) })},
-			{"sessions", inkGreen, 4, r.loaded(func(p *LoadPoint) *float64 { return ptr(float64(p.Sessions)) })},
-		}
-	}
+	s.curves = append(s.curves, curve{"by the generator's count", inkGrey, 2, r.loaded(func(p *LoadPoint) *float64 { return ptr(float64(p.Connections)) })})
 	return s
 }
 
@@ -201,24 +197,7 @@ func (r *Report) latencySketch() sketch {
 		{"p50", inkBlue, 0, r.loaded(func(p *LoadPoint) *float64 { return p.P50Ms })},
 	}}
 	if st := r.Storm; s.empty() && st != nil && st.Storm != nil {
-		s.about, s.x = "Of live pairs; the storm begins where the calm ends.", "seconds since the calm began"
-		over := func(sc *StormScene, get func(p *StormPoint) *float64) (xy plotter.XYs) {
-			if sc == nil {
-				return nil
-			}
-			for i := range sc.Points {
-				if v := get(&sc.Points[i]); v != nil {
-					xy = append(xy, plotter.XY{X: sc.Points[i].Seconds, Y: *v})
-				}
-			}
-			return xy
-		}
-		s.curves = []curve{
-			{"p99", inkOrange, 0, over(st.Storm, func(p *StormPoint) *float64 { return p.P99Ms })},
-			{"p50", inkBlue, 0, over(st.Storm, func(p *StormPoint) *float64 { return p.P50Ms })},
-			{"p99 without the storm", inkGrey, 4, over(st.Quiet, func(p *StormPoint) *float64 { return p.P99Ms })},
-		}
-		s.marks = []Phase{{"calm", 0}, {"storm", st.Storm.Storm.FromSeconds}, {"calm", st.Storm.After.FromSeconds}}
+		return st.latencySketch(s)
 	}
 	return s
 }
@@ -251,13 +230,13 @@ var percentiles = places{
 }
 
 func (r *Report) cpuSketch() sketch {
-	return sketch{title: "CPU of the server", unit: "cores", curves: []curve{
+	return sketch{title: "CPU of the server", unit: "cores", about: "User and system time of its process.", curves: []curve{
 		{"cores", inkBlue, 0, r.server(func(p *ServerPoint) *float64 { return &p.CPUCores })},
 	}}
 }
 
 func (r *Report) pausesSketch() sketch {
-	return sketch{title: "Pauses for the garbage collector", unit: "ms", log: true, about: "The longest since the point before, at most a quarter too long.", curves: []curve{
+	return sketch{title: "Pauses for the garbage collector", unit: "ms", log: true, dots: true, about: "The longest since the point before, at most a quarter too long.", curves: []curve{
 		{"longest pause", inkPurple, 0, r.server(func(p *ServerPoint) *float64 { return p.GCPauseMaxMs })},
 	}}
 }

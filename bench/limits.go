@@ -199,4 +199,6 @@ const (
 const (
 	// leafListMax is the longest list that is shown whole; longer ones are points over time, which are plotted.
 	leafListMax = 16
+	// figuresOpenMax is how many rows of a section are shown unasked; more are behind a click.
+	figuresOpenMax = 40
 )

@@ -151,7 +151,7 @@ func Message(ctx context.Context, cfg MessageConfig, env Env) (*Report, error) {
 	if err = r.logIn(ctx); err == nil {
 		err = r.measure(ctx)
 	}
-	r.rec.follow(nil)
+	r.rec.stop() // what ends now is no part of it
 	r.stop()
 	r.sum()
 	if err != nil {

@@ -118,7 +118,7 @@ func (p *progress) wipe() {
 	p.drawn = false
 }
 
-// figuresOf is what a sample says in one line: connections, rates, p99, errors, memory and when the phase will be over.
+// figuresOf is what a sample says in one line: connections, rates, p99, errors, when the phase will be over, and what the server takes.
 func figuresOf(pt Point, l load, inPhase time.Duration) string {
 	var words []string
 	add := func(format string, args ...any) { words = append(words, fmt.Sprintf(format, args...)) }
@@ -136,14 +136,14 @@ func figuresOf(pt Point, l load, inPhase time.Duration) string {
 		add("%s connections", thousands(s.Connections))
 		addRate(add, s.LoginsPerSecond, s.MessagesPerSecond)
 	}
+	if left, ok := eta(l.done, l.of, inPhase); ok {
+		add("ETA %v", left)
+	}
 	if s := pt.Server; s != nil {
 		if s.RSSBytes > 0 {
 			add("%s MB", short(mb(s.RSSBytes)))
 		}
 		add("%s cores", short(s.CPUCores))
-	}
-	if left, ok := eta(l.done, l.of, inPhase); ok {
-		add("ETA %v", left)
 	}
 	return strings.Join(words, ", ")
 }
@@ -185,7 +185,7 @@ func short(v float64) string {
 	case a >= 100 && a < 9e15:
 		return thousands(int64(math.Round(v)))
 	case a >= 10:
-		return strconv.FormatFloat(v, 'f', 1, 64)
+		return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 1, 64), ".0")
 	case a >= 1 || a == 0:
 		return strings.TrimSuffix(strconv.FormatFloat(v, 'f', 2, 64), ".00")
 	}
