@@ -8,11 +8,12 @@ COUNT      ?= 1
 KILLS      ?= 1000
 BIN         = bin/trunkline
 CHAT        = bin/trunkline-chat
+ARCH       ?= amd64
 
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build chat run test crash soak check fmt vet staticcheck house shellcheck race fuzz bench bench-figures bench-storm bench-durable bench-group bench-mix-stalled bench-peers cover freebsd clean
+.PHONY: help build chat run test crash soak check fmt vet staticcheck house shellcheck race fuzz bench bench-figures bench-storm bench-durable bench-group bench-mix-stalled bench-peers cover freebsd freebsd-pkg freebsd-run clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -136,6 +137,14 @@ freebsd: ## vet and build for freebsd/amd64 and freebsd/arm64, test binaries inc
 	  GOOS=freebsd GOARCH=$$arch $(GO) vet ./... || exit 1; \
 	  GOOS=freebsd GOARCH=$$arch $(GO) build -o /dev/null ./cmd/trunkline || exit 1; \
 	  GOOS=freebsd GOARCH=$$arch $(GO) build ./... || exit 1; done
+
+freebsd-pkg: ## an installable FreeBSD package in out/freebsd-ARCH, made on any system (ARCH=amd64 or arm64)
+	GOOS=freebsd GOARCH=$(ARCH) $(GO) build -trimpath -ldflags '-s -w' -o out/freebsd-$(ARCH)/trunkline ./cmd/trunkline
+	@version="$$($(GO) run ./cmd/trunkline version | cut -d' ' -f2)" && \
+	 $(GO) run ./freebsd/pkg -binary out/freebsd-$(ARCH)/trunkline -arch $(ARCH) -version "$$version" -epoch "$$(git log -1 --format=%ct 2>/dev/null || echo 0)" -out out/freebsd-$(ARCH)
+
+freebsd-run: ## run the FreeBSD build: tests, a server with clients, two benchmarks; natively, or through the translator FBSDRUN (SHORT=1, PACKAGES=...)
+	@GO="$(GO)" sh freebsd/run.sh
 
 clean: ## remove what was built
 	rm -rf bin out

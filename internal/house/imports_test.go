@@ -24,6 +24,7 @@ var edges = map[string][]string{
 	"client":        {"codec", "codec/iq", "codec/secure"},
 	"bench":         {"client", "codec", "codec/iq", "codec/secure", "netpoll", "tuning"},
 	"internal/slab": {},
+	"freebsd/pkg":   {}, // makes the FreeBSD package, beside the server
 	// Imported by tests only (checked below); what they import themselves is free but for what must stay above them.
 	"internal/testkit":   {"shard", "store", "codec", "codec/iq", "netpoll", "internal/slab"},
 	"internal/wirecases": {"codec"},
@@ -43,7 +44,7 @@ var fences = map[string][]string{
 	"github.com/tidwall/btree":            {"store"},
 	"github.com/cespare/xxhash/v2":        {"shard", "server"},           // server: the seeded table of addresses
 	"github.com/cockroachdb/pebble/v2":    {"store", "internal/faultfs"}, // faultfs: the interface of a disk, vfs
-	"github.com/flynn/noise":              {"codec/secure", "bench"},     // bench: coordinator and agents
+	"github.com/flynn/noise":              {"codec/secure", "bench"},     // bench: a coordinator and its agents
 	"golang.org/x/crypto":                 {"codec/secure"},
 	"github.com/pires/go-proxyproto":      {"server"},
 	"gonum.org/v1/plot":                   {"bench"},
@@ -51,6 +52,7 @@ var fences = map[string][]string{
 	"github.com/pelletier/go-toml/v2":     {"server"},
 	"github.com/HdrHistogram":             {"bench"},
 	"go.etcd.io/bbolt":                    {"client"},
+	"github.com/klauspost/compress":       {"freebsd/pkg"},
 	"golang.org/x/term":                   {"cmd/trunkline"},
 	"github.com/go-sql-driver/mysql":      {"store/mysql", "internal/mariadb"}, // mariadb: to see that the server of a test is up
 }
