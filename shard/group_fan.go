@@ -7,13 +7,20 @@ import (
 	"trunkline/store"
 )
 
-// The way of a group's message to its members. Payload of msgFan, big-endian: payload tag u8, sender's gen u16, members u32, each
-// u64, then the entry's payload. A loop whose intake has stopped, or to which there is no credit, gets it later.
+// The way of a group's messages to its members. Those that may go out in one turn go as a run: a loop does everything for one member before it
+// looks at the next, so that a member's records are fetched once and its frames are written together. Payload of msgFan, big-endian: members u32,
+// each u64, then the run's items as in group_item.go. A loop whose intake has stopped, or to which there is no credit, gets it later.
 
 const (
-	fanHeadBytes = 1 + 2 + 4
+	fanHeadBytes = 4
 	// fanUsersMax members are named by one message to a loop: 16 KiB.
 	fanUsersMax = 2_048
+	// fanItemsMax messages make a run: as many payloads are told apart in the journal.
+	fanItemsMax = store.SharedMax
+	// fanItemBytesMax of payload make a run, unless a single message is larger.
+	fanItemBytesMax = 32 << 10
+	// fanFrameBytesMax is what a run's frames may come to for all members, about, unless a single message's do.
+	fanFrameBytesMax = 4 << 20
 )
 
 // fanOn gives out what is durable and was not given to all loops.
@@ -47,72 +54,109 @@ func (s *Shard) fanOn(now int64) {
 
 // fanGroup goes on with one group. true: nothing is left to be given out.
 func (s *Shard) fanGroup(now int64, g *groupHome, durable uint64) (done bool) {
-	for i := range g.pending {
-		o := &g.pending[i]
-		if o.sent {
+	for i := 0; i < len(g.pending); {
+		if g.pending[i].sent {
+			i++
 			continue
 		}
-		if o.turn > durable {
+		n := g.runAt(i, durable)
+		if n == 0 {
 			return false
 		}
-		if !s.fanMessage(now, g, o) {
+		if !s.fanRun(g, g.pending[i:i+n]) {
 			s.host.WakeAt(now + starvedRetryMs)
 			return false
 		}
+		i += n
 	}
 	s.dropSent(g)
 	return true
 }
 
-// fanMessage gives one message to all loops with members. false: some have no room now.
-func (s *Shard) fanMessage(now int64, g *groupHome, o *outgoing) bool {
-	found := false
-	s.cfg.Queue.Scan(g.id, store.DevicePending, o.seq-1, func(e *store.Entry, payload []byte) bool {
-		if found = e.Seq == o.seq; found {
-			s.fanEntry, s.fanPayload = *e, append(s.fanPayload[:0], payload...)
-		}
-		return false
-	})
-	if !found {
-		o.sent = true // dropped by a repair: there is nothing to give out
-		return true
+// runAt is how many messages from one on go out together: those that do already, or what is durable and goes to the same members.
+func (g *groupHome) runAt(at int, durable uint64) (n int) {
+	first := &g.pending[at]
+	bytes, most := first.bytes, min(fanItemBytesMax, fanFrameBytesMax/max(1, len(g.members)))
+	if first.round == 0 && first.turn > durable {
+		return 0
 	}
+	for n = 1; at+n < len(g.pending); n++ {
+		o := &g.pending[at+n]
+		if o.round != first.round {
+			break
+		}
+		if bytes += o.bytes; first.round == 0 && (n == fanItemsMax || bytes > most || o.turn > durable || len(o.left)+len(first.left) > 0) {
+			break
+		}
+	}
+	return n
+}
+
+// fanRun gives a run to all loops. false: some have no room now.
+func (s *Shard) fanRun(g *groupHome, run []outgoing) bool {
+	first, next := &run[0], 0
+	s.fanBody = s.fanBody[:0]
+	s.cfg.Queue.Scan(g.id, store.DevicePending, first.seq-1, func(e *store.Entry, payload []byte) bool {
+		for next < len(run) && run[next].seq < e.Seq {
+			next++ // dropped by a repair
+		}
+		if next < len(run) && run[next].seq == e.Seq { // else a change that did not happen
+			next++
+			s.fanBody = appendItem(s.fanBody, &fanItem{
+				tag: e.PayloadTag, device: e.PeerDevice, gen: e.Gen, peer: e.Peer, cseq: e.First, timeSec: e.TimeSec, flags: codec.Flags(e.Flags),
+				payload: payload,
+			})
+		}
+		return next < len(run)
+	})
+	if first.round == 0 {
+		s.fanRounds++
+		for i := range run {
+			run[i].round = s.fanRounds
+		}
+	}
+	all := true
+	if len(s.fanBody) > 0 { // else dropped by a repair: there is nothing to give out
+		all = s.fanTo(g, run)
+	}
+	for i := range run {
+		run[i].sent = all
+	}
+	return all
+}
+
+// fanTo gives a run to those loops with members that have not got it. false: some have no room now.
+func (s *Shard) fanTo(g *groupHome, run []outgoing) (all bool) {
 	if g.byLoop == nil {
 		g.byLoop = s.membersByLoop(g)
 	}
-	if o.round == 0 {
-		s.fanRounds++
-		o.round = s.fanRounds
-	}
-	all := true
+	all = true
+	first := &run[0] // told, answers and left are the same for all
 	for to, users := range g.byLoop {
-		if len(o.left) > 0 {
-			users = s.withLeft(users, o.left, to)
+		if len(first.left) > 0 {
+			users = s.withLeft(users, first.left, to)
 		}
 		bit := uint64(1) << (to & 63)
-		if len(users) == 0 || o.told[to>>6]&bit != 0 {
+		if len(users) == 0 || first.told[to>>6]&bit != 0 {
 			continue
 		}
 		if s.intakeStopped(to) || s.credit(to) < s.fanBytes(len(users)) {
 			all = false
 			continue
 		}
-		o.told[to>>6] |= bit
-		for len(users) > 0 {
-			n := min(len(users), fanUsersMax)
-			s.sendFan(to, g.id, o.round, &s.fanEntry, users[:n])
-			o.answers++
-			users = users[n:]
+		messages := s.sendFan(to, g.id, first.round, users)
+		for i := range run {
+			run[i].told[to>>6] |= bit
+			run[i].answers += messages
 		}
 	}
-	o.sent = all
 	return all
 }
 
-// fanBytes is the credit that a message to so many members takes.
+// fanBytes is the credit that a run to so many members takes.
 func (s *Shard) fanBytes(users int) int {
 	messages := (users + fanUsersMax - 1) / fanUsersMax
-	return messages*(messageBytes+fanHeadBytes+len(s.fanPayload)) + 8*users
+	return messages*(messageBytes+fanHeadBytes+len(s.fanBody)) + 8*users
 }
 
 func (s *Shard) membersByLoop(g *groupHome) [][]uint64 {
@@ -136,46 +180,44 @@ func (s *Shard) withLeft(users, left []uint64, loop int) []uint64 {
 	return users
 }
 
-// sendFan posts a message for members of a loop.
-func (s *Shard) sendFan(to int, place, round uint64, e *store.Entry, users []uint64) {
-	b := s.out.scratch // stays until the local queue is empty
-	start := len(b)
-	b = append(b, e.PayloadTag)
-	b = binary.BigEndian.AppendUint16(b, e.Gen)
-	b = appendIDs(b, users)
-	b = append(b, s.fanPayload...)
-	s.out.scratch = b
-	s.send(to, &message{
-		kind: msgFan, user: place, peer: e.Peer, peerDevice: e.PeerDevice, first: round, last: e.First, timeSec: e.TimeSec,
-		flags: codec.Flags(e.Flags), payload: b[start:len(b):len(b)],
-	})
+// sendFan posts what is in fanBody for members of a loop, and says in how many messages. round 0: it is kept nowhere.
+func (s *Shard) sendFan(to int, place, round uint64, users []uint64) (messages int) {
+	flags := codec.FlagGroup
+	if round == 0 {
+		flags |= codec.FlagNoStore
+	}
+	for len(users) > 0 {
+		n := min(len(users), fanUsersMax)
+		b := s.out.scratch // stays until the local queue is empty
+		start := len(b)
+		b = appendIDs(b, users[:n])
+		b = append(b, s.fanBody...)
+		s.out.scratch = b
+		s.send(to, &message{kind: msgFan, user: place, first: round, flags: flags, payload: b[start:len(b):len(b)]})
+		users = users[n:]
+		messages++
+	}
+	return messages
 }
 
 // fanAtOnce shows a message that is kept nowhere to those members who are there.
 func (s *Shard) fanAtOnce(g *groupHome, m *message, part codec.Part) {
-	e := store.Entry{
-		Flags: uint8(m.flags & (codec.FlagUrgent | codec.FlagGroup | codec.FlagNoStore)), PayloadTag: part.Kind,
-		Peer: m.peer, PeerDevice: m.peerDevice, Gen: m.peerGen, First: m.seq, TimeSec: m.timeSec,
-	}
-	s.fanPayload = binary.BigEndian.AppendUint64(s.fanPayload[:0], groupID(g.id))
-	s.fanPayload = binary.BigEndian.AppendUint64(s.fanPayload, 0)
-	s.fanPayload = append(s.fanPayload, part.Blob...)
+	s.groupBlob = binary.BigEndian.AppendUint64(s.groupBlob[:0], groupID(g.id))
+	s.groupBlob = binary.BigEndian.AppendUint64(s.groupBlob, 0)
+	s.groupBlob = append(s.groupBlob, part.Blob...)
+	s.fanBody = appendItem(s.fanBody[:0], &fanItem{
+		tag: part.Kind, device: m.peerDevice, gen: m.peerGen, peer: m.peer, cseq: m.seq, timeSec: m.timeSec,
+		flags: m.flags & (codec.FlagUrgent | codec.FlagGroup | codec.FlagNoStore), payload: s.groupBlob,
+	})
 	if g.byLoop == nil {
 		g.byLoop = s.membersByLoop(g)
 	}
 	for to, users := range g.byLoop {
-		if len(users) == 0 {
-			continue
-		}
-		if s.credit(to) < s.fanBytes(len(users)) {
+		if len(users) > 0 && s.credit(to) < s.fanBytes(len(users)) {
 			s.stats.EphemeralDropped++
 			continue
 		}
-		for len(users) > 0 {
-			n := min(len(users), fanUsersMax)
-			s.sendFan(to, g.id, 0, &e, users[:n])
-			users = users[n:]
-		}
+		s.sendFan(to, g.id, 0, users)
 	}
 }
 
@@ -187,7 +229,6 @@ func (s *Shard) takeFanned(now int64, g *groupHome, m *message) {
 	for i := range g.pending {
 		if o := &g.pending[i]; o.round == m.first {
 			o.answers--
-			break
 		}
 	}
 	s.dropSent(g)
@@ -216,198 +257,4 @@ func (s *Shard) dropSent(g *groupHome) {
 	if g.over() && s.parked[g.id] == nil {
 		delete(s.groups, g.id)
 	}
-}
-
-// fan is a group's message of which this loop's members do not all have their entry yet: some are being read.
-type fan struct {
-	place uint64
-	round uint64
-	loop  int
-	left  int
-
-	payload []byte // once for all of them, without their ids; counted as parked
-}
-
-// takeFan gives a group's message to members of this loop.
-func (s *Shard) takeFan(now int64) {
-	m := &s.current
-	s.nowMs = now
-	s.out.reset()
-	if m.kind == msgFanOne {
-		id := uint64(m.conn)
-		f, ok := s.fans[id]
-		if !ok {
-			return // it was given out once more
-		}
-		m.payload = f.payload
-		s.deliverFan(now, m.user, m)
-		s.applyPosts()
-		s.fanDone(id)
-		return
-	}
-	from, place, round, store := int(m.from), m.user, m.first, m.flags&codec.FlagNoStore == 0
-	waiting := s.fanMembers(now, m)
-	s.applyPosts()
-	switch {
-	case !store:
-	case waiting == 0:
-		s.send(from, &message{kind: msgFanned, user: place, first: round})
-	default:
-		f := fan{place: place, round: round, loop: from, left: waiting, payload: fanShare(m.payload)}
-		s.parkedBytes += int64(len(f.payload))
-		s.fans[s.fanNumber] = f
-	}
-}
-
-// fanMembers walks the members; who has to be read first gets a message of its own. It returns how many those are.
-func (s *Shard) fanMembers(now int64, m *message) (waiting int) {
-	n := int(binary.BigEndian.Uint32(m.payload[3:]))
-	users, rest := m.payload[fanHeadBytes:fanHeadBytes+8*n], m.payload[fanHeadBytes+8*n:]
-	s.fanShared = store.Key{}
-	for i := range n {
-		user := binary.BigEndian.Uint64(users[8*i:])
-		if s.cfg.Disk == nil || s.parked[user] == nil && s.users.first(user) != 0 {
-			s.deliverTo(now, user, m, rest)
-			continue
-		}
-		if m.flags&codec.FlagNoStore != 0 {
-			continue // nobody is there
-		}
-		if waiting == 0 {
-			s.fanNumber++
-		}
-		waiting++
-		s.fanOne(user, m)
-	}
-	return waiting
-}
-
-// fanOne has a member's share taken when the member is in memory. It carries no payload: as many may be away as a group has members.
-func (s *Shard) fanOne(user uint64, m *message) {
-	one := *m
-	one.kind, one.user, one.conn, one.payload = msgFanOne, user, Conn(s.fanNumber), nil
-	s.send(s.cfg.Loop, &one)
-}
-
-// fanShare copies the payload of a msgFan without the members.
-func fanShare(payload []byte) []byte {
-	n := int(binary.BigEndian.Uint32(payload[3:]))
-	b := appendIDs(append([]byte(nil), payload[:3]...), nil)
-	return append(b, payload[fanHeadBytes+8*n:]...)
-}
-
-func (s *Shard) deliverFan(now int64, user uint64, m *message) {
-	s.fanShared = store.Key{}
-	s.deliverTo(now, user, m, m.payload[fanHeadBytes:])
-}
-
-// fanDone counts a member that has its share.
-func (s *Shard) fanDone(id uint64) {
-	f, ok := s.fans[id]
-	if !ok {
-		return
-	}
-	if f.left--; f.left > 0 {
-		s.fans[id] = f
-		return
-	}
-	delete(s.fans, id)
-	s.parkedBytes -= int64(len(f.payload))
-	s.send(f.loop, &message{kind: msgFanned, user: f.place, first: f.round})
-}
-
-// deliverTo appends a group's message to all devices of a member. A mailbox that is full misses it, and its client sees the gap.
-func (s *Shard) deliverTo(now int64, user uint64, m *message, payload []byte) {
-	if s.users.first(user) == 0 && (m.flags&codec.FlagNoStore != 0 || s.makeMailbox(user, 0) != codec.CodeNone) {
-		s.stats.GroupMissed++
-		return
-	}
-	for i := s.users.first(user); i != 0; {
-		p := s.mailboxes.At(i)
-		index := i
-		i = p.next
-		switch {
-		case ownDevice(p.device), p.state == mailboxGone:
-		case m.flags&codec.FlagNoStore != 0:
-			if !p.sentIt(m) {
-				s.showFan(p, m, payload)
-			}
-		case p.full(len(payload), &s.world), m.payload[0] != codec.PayloadGroupEvent && s.crowded(p, m.peer, len(payload)):
-			s.stats.GroupMissed++
-		default:
-			s.appendFan(now, index, p, m, payload)
-		}
-	}
-}
-
-// sentIt says whether a device is the one that has sent a group's message: it gets the message's place in the order instead.
-func (p *mailbox) sentIt(m *message) bool {
-	return p.user == m.peer && p.device == m.peerDevice && m.payload[0] != codec.PayloadGroupEvent
-}
-
-// appendFan steps the copy of one device's mailbox and commits it.
-func (s *Shard) appendFan(now int64, index uint32, p *mailbox, m *message, payload []byte) {
-	s.fannedAt = append(s.fannedAt[:0], index) // until it is done: a panic leaves it to be rebuilt
-	e := store.Entry{
-		Kind: entryMessage, Flags: uint8(m.flags & (codec.FlagUrgent | codec.FlagGroup)), PayloadTag: m.payload[0],
-		Peer: m.peer, PeerDevice: m.peerDevice, Gen: binary.BigEndian.Uint16(m.payload[1:]), First: m.last, TimeSec: m.timeSec,
-	}
-	own := p.sentIt(m)
-	if own {
-		e.PayloadTag, payload = codec.PayloadGroupPlace, payload[:groupHeadBytes]
-	}
-	stepped := &s.mailbox
-	*stepped = *p
-	s.out.queue = s.out.queue[:0]
-	s.out.starved, s.out.fetch = false, false
-	stepped.add(&e, payload, &s.world, &s.out)
-	q := &s.out.queue[0]
-	if s.keepFan(q, own) != nil {
-		s.stats.GroupMissed++ // memory is full
-		s.fannedAt = s.fannedAt[:0]
-		return
-	}
-	s.commitMailbox(index, p, stepped)
-	s.fannedAt = s.fannedAt[:0]
-	if s.out.starved {
-		s.starving = append(s.starving, index)
-	}
-	s.stats.GroupDelivered++
-}
-
-// keepFan appends an entry and notes it: all but own ones hold the payload of the first.
-func (s *Shard) keepFan(q *queueEffect, own bool) (err error) {
-	same := !own && s.fanShared.User != 0 && s.shared != nil
-	if same {
-		err = s.shared.AppendShared(&q.entry, s.fanShared)
-	} else {
-		err = s.cfg.Queue.Append(&q.entry, q.payload)
-	}
-	if err != nil {
-		return err
-	}
-	s.appended(q)
-	if !own {
-		s.fanShared = q.entry.Key
-	}
-	s.note.Same = same
-	s.noteEntry(q)
-	s.note.Same = false
-	return nil
-}
-
-// showFan writes a message that is kept nowhere to who is there.
-func (s *Shard) showFan(p *mailbox, m *message, payload []byte) {
-	if !p.caughtUp() || !p.windowOpen(len(payload)) || s.credit(int(p.loop)) < pushCost(len(payload)) {
-		s.stats.EphemeralDropped++
-		return
-	}
-	id, gseq, blob := splitGroup(payload)
-	d := codec.Deliver{
-		From: m.peer, Device: m.peerDevice, Kind: m.payload[0], Gen: binary.BigEndian.Uint16(m.payload[1:]), ID: m.last, TimeSec: m.timeSec,
-		Flags: m.flags & (codec.FlagNoStore | codec.FlagUrgent | codec.FlagGroup), Group: id, GroupSeq: gseq, Blob: blob,
-	}
-	start := len(s.out.scratch)
-	s.out.scratch = must(codec.AppendDeliver(s.out.scratch, &d))
-	p.toSession(&s.out, msgPush).payload = s.out.scratch[start:len(s.out.scratch):len(s.out.scratch)]
 }

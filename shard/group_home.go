@@ -32,6 +32,7 @@ type outgoing struct {
 	answers int       // that are still to come
 	left    []uint64  // who gets it though they are members no longer: the change that has removed them
 	sent    bool      // to all loops
+	bytes   int       // of its payload
 }
 
 // groupHeadBytes stand before the blob in a group's payloads: group id u64, gseq u64.
@@ -72,7 +73,7 @@ func (s *Shard) takeUp(now int64, g *groupHome) {
 			return true
 		}
 		_, gseq, blob := splitGroup(payload)
-		o := outgoing{seq: e.Seq, gseq: gseq}
+		o := outgoing{seq: e.Seq, gseq: gseq, bytes: len(payload)}
 		if e.PayloadTag == codec.PayloadGroupEvent && gseq > g.seq {
 			undone = e.Seq // the state is saved with each change: this one did not happen
 			return true
@@ -174,7 +175,7 @@ func (s *Shard) enqueue(now int64, g *groupHome, index uint32, e *store.Entry, g
 	s.groupBlob = binary.BigEndian.AppendUint64(s.groupBlob[:0], groupID(g.id))
 	s.groupBlob = binary.BigEndian.AppendUint64(s.groupBlob, gseq)
 	s.groupBlob = append(s.groupBlob, blob...)
-	o := outgoing{gseq: gseq, left: left}
+	o := outgoing{gseq: gseq, left: left, bytes: groupHeadBytes + len(blob)}
 	o.seq = s.appendPlaced(index, e, s.groupBlob, gseq)
 	if s.cfg.Disk != nil {
 		o.turn = s.cfg.Disk.Turn()

@@ -49,7 +49,7 @@ type Queue interface {
 
 // sharing is what a Queue may offer besides: one payload for several entries.
 type sharing interface {
-	AppendShared(e *store.Entry, of store.Key) error
+	AppendShared(e *store.Entry, of store.Key, lane int) error
 }
 
 // Clerk answers requests about users (iq.OpProfileGet and up), away from the loop.

@@ -55,22 +55,21 @@ type Shard struct {
 	vanishing  []uint32             // mailboxes that may leave memory and disk
 
 	// Of groups, and of what is kept of users.
-	groups                          map[uint64]*groupHome // that are in use
-	fanning                         []uint64              // groups with something to give out
-	fans                            map[uint64]fan        // messages of groups that some of this loop's members are still to get
-	fanNumber, fanRounds            uint64
-	fanEntry                        store.Entry
-	fanPayload, groupBlob, snapshot []byte
-	fanShared                       store.Key // the entry whose payload the next one shares
-	shared                          sharing   // the Queue, if it can
-	groupTicks                      []groupTick
-	markedGroups                    []uint64 // whose marks are to be saved
-	change                          groupChange
-	request                         iq.Request
-	asks                            uint64
-	asking                          map[uint64]*asking
-	asked                           map[uint64]int // by group
-	replies                         replies
+	groups                       map[uint64]*groupHome // that are in use
+	fanning                      []uint64              // groups with something to give out
+	fans                         map[uint64]fan        // messages of groups that some of this loop's members are still to get
+	fanNumber, fanRounds         uint64
+	items                        []fanItem // of the run that members get
+	fanBody, groupBlob, snapshot []byte
+	shared                       sharing // the Queue, if it can
+	groupTicks                   []groupTick
+	markedGroups                 []uint64 // whose marks are to be saved
+	change                       groupChange
+	request                      iq.Request
+	asks                         uint64
+	asking                       map[uint64]*asking
+	asked                        map[uint64]int // by group
+	replies                      replies
 
 	// Of the disk; unused without one.
 	note        store.Record // what is being noted

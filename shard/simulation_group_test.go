@@ -187,6 +187,7 @@ func (g *gathering) look() {
 // comeToRest has everybody be there until nothing is on its way.
 func (g *gathering) comeToRest() {
 	g.w.Disk.Calm = true
+	quiet := false
 	for range 4_000 {
 		idle := true
 		for _, c := range g.clients {
@@ -202,8 +203,14 @@ func (g *gathering) comeToRest() {
 		g.w.Turn()
 		g.w.Run()
 		if idle && g.w.Stats().ParkedUsers == 0 && g.w.Stats().QueueEntries == g.states() && !g.heard() {
-			return
+			if quiet {
+				return
+			}
+			quiet = true
+			g.w.Advance(2_000) // a read of the disk that has failed before is tried again
+			continue
 		}
+		quiet = false
 		g.w.Advance(5)
 	}
 	for _, c := range g.clients {

@@ -142,12 +142,12 @@ func TestWhoIsGoneIsNotAddedToGroups(t *testing.T) {
 func TestAMessageToMembersWhoAreAwayWaitsOnce(t *testing.T) {
 	const away, blob = 200, 30_000
 	c := newClub(t, 2, nil)
-	b := append(make([]byte, 3), 0, 0, 0, away)
-	for i := range away {
-		b = append(b, 0, 0, 0, 0, 0, 9, 0, byte(i)) // the loads stay without an answer
+	var users []uint64
+	for i := range uint64(away) {
+		users = append(users, 9<<16|i) // the loads stay without an answer
 	}
-	b = append(b, make([]byte, groupHeadBytes+blob)...)
-	c.say(message{kind: msgFan, user: c.place, peer: c.members[0], first: 99, last: 1, flags: codec.FlagGroup, payload: b})
+	b := appendItem(appendIDs(nil, users), &fanItem{peer: c.members[0], cseq: 1, flags: codec.FlagGroup, payload: make([]byte, groupHeadBytes+blob)})
+	c.say(message{kind: msgFan, user: c.place, first: 99, flags: codec.FlagGroup, payload: b})
 	if n := c.Stats().ParkedUsers; n != away {
 		t.Fatalf("%d users are parked", n)
 	}
@@ -421,13 +421,9 @@ func TestAnEarlyFlightIsToldOfAnOldEpoch(t *testing.T) {
 func TestAFloodInAGroupLeavesRoomForOthers(t *testing.T) {
 	c := newClub(t, 2, func(cfg *Config) { cfg.MailboxEntriesMax = 400 })
 	away, flooder := c.members[1], uint64(2002)
-	b := append(make([]byte, 3), 0, 0, 0, 1)
-	for at := 56; at >= 0; at -= 8 {
-		b = append(b, byte(away>>at))
-	}
-	b = append(b, make([]byte, groupHeadBytes+10)...)
 	for cseq := range uint64(500) {
-		c.say(message{kind: msgFan, user: c.place, peer: flooder, first: 99, last: cseq + 1, flags: codec.FlagGroup, payload: b})
+		b := appendItem(appendIDs(nil, []uint64{away}), &fanItem{peer: flooder, cseq: cseq + 1, flags: codec.FlagGroup, payload: make([]byte, groupHeadBytes+10)})
+		c.say(message{kind: msgFan, user: c.place, first: 99, flags: codec.FlagGroup, payload: b})
 	}
 	waits := c.waiting(away, 0)
 	if waits < 300 || waits > 360 {

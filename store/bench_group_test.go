@@ -41,7 +41,7 @@ func (g *groupBench) append(b *testing.B) {
 	}
 	for _, user := range g.members[1:] {
 		e.User = user
-		if err := g.m.AppendShared(&e, first); err != nil {
+		if err := g.m.AppendShared(&e, first, 0); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -31,7 +31,7 @@ func (k *Keeper) Desk(loop int, m *Mailboxes) *Desk {
 	return d
 }
 
-// Note adds a record to the turn. r and its payload are copied. Appends with one payload and Same, one behind the other, write it once to each
+// Note adds a record to the turn. r and its payload are copied. Appends with one of the last SharedMax payloads and Same write it once to each
 // directory of the journal.
 func (d *Desk) Note(r *Record) {
 	d.noted = true

@@ -39,9 +39,6 @@ func (m *Mailboxes) removeFirst(spot *mailboxSpot, body *entryBody) {
 	if body.blob != 0 {
 		m.payloads.Free(body.blob)
 	}
-	if m.shared == slot {
-		m.shared = 0
-	}
 	m.bodies.Free(slot)
 }
 

@@ -138,7 +138,7 @@ func TestAGroupsMessageLeavesNothing(t *testing.T) {
 		must(t, m.Append(&Entry{Key: first}, payload))
 		one := m.payloads.InUse()
 		for user := uint64(2); user <= groupMembers; user++ {
-			must(t, m.AppendShared(&Entry{Key: Key{User: user, Device: uint8(user % 3), Seq: first.Seq}}, first))
+			must(t, m.AppendShared(&Entry{Key: Key{User: user, Device: uint8(user % 3), Seq: first.Seq}}, first, 0))
 		}
 		same(t, "bytes in blocks", m.payloads.InUse(), one)
 		same(t, "bytes of payloads", m.Stats().PayloadBytes, groupMembers*int64(len(payload)))
@@ -170,7 +170,7 @@ func TestAGroupsMessageLeavesNothing(t *testing.T) {
 func TestAPayloadIsSharedOnlyWithWhatIsThere(t *testing.T) {
 	m := NewMailboxes()
 	none := Key{} // as a free slot reads
-	share := func(seq uint64, of Key) error { return m.AppendShared(&Entry{Key: Key{User: 5, Seq: seq}}, of) }
+	share := func(seq uint64, of Key) error { return m.AppendShared(&Entry{Key: Key{User: 5, Seq: seq}}, of, 0) }
 	must(t, m.Append(&Entry{Key: none}, []byte("zero")))
 	must(t, share(1, none))
 	same(t, "dropped", m.Drop(0, 0, 0, nil), 1)
@@ -179,7 +179,7 @@ func TestAPayloadIsSharedOnlyWithWhatIsThere(t *testing.T) {
 	mustBe(t, "of one that is gone", share(2, none), ErrNoEntry)
 	must(t, share(2, Key{User: 6, Seq: 1}))
 	mustBe(t, "a seq that was used", share(2, Key{User: 6, Seq: 1}), ErrOrder)
-	mustBe(t, "a user that is none", m.AppendShared(&Entry{Key: Key{User: UserMax + 1}}, Key{User: 6, Seq: 1}), ErrUser)
+	mustBe(t, "a user that is none", m.AppendShared(&Entry{Key: Key{User: UserMax + 1}}, Key{User: 6, Seq: 1}, 0), ErrUser)
 	mustBe(t, "of a user that is none", share(3, Key{User: math.MaxUint64}), ErrNoEntry)
 	got := ""
 	m.Scan(5, 0, 0, func(_ *Entry, b []byte) bool { got += string(b) + " "; return true })

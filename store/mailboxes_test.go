@@ -136,13 +136,13 @@ func (x *pair) share() {
 	e := randomEntry(x.r, to, x.p.last(to)+1)
 	l := x.p.boxes[from]
 	if len(l) == 0 {
-		if err := x.m.AppendShared(&e, Key{User: from.user, Device: from.device, Seq: 5}); !errors.Is(err, ErrNoEntry) {
+		if err := x.m.AppendShared(&e, Key{User: from.user, Device: from.device, Seq: 5}, 0); !errors.Is(err, ErrNoEntry) {
 			x.Fatalf("shared the payload of no entry: %v", err)
 		}
 		return
 	}
 	of := l[x.r.IntN(len(l))]
-	if err := x.m.AppendShared(&e, of.e.Key); err != nil {
+	if err := x.m.AppendShared(&e, of.e.Key, 0); err != nil {
 		x.Fatalf("append of %+v shared with %+v: %v", e.Key, of.e.Key, err)
 	}
 	x.p.append(e, of.payload)
@@ -296,7 +296,7 @@ func TestASharedPayloadIsHeldOnce(t *testing.T) {
 	one := m.payloads.InUse()
 	for d := range uint8(10) {
 		e := Entry{Key: Key{User: 2, Device: d, Seq: 1}}
-		if err := m.AppendShared(&e, first.Key); err != nil {
+		if err := m.AppendShared(&e, first.Key, 0); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -341,7 +341,7 @@ func TestAFullArenaRefusesAndRecovers(t *testing.T) {
 		t.Fatalf("an entry without payload needs no arena: %v", err)
 	}
 	e.Seq++
-	if err := m.AppendShared(&e, Key{User: 9, Seq: 1}); err != nil {
+	if err := m.AppendShared(&e, Key{User: 9, Seq: 1}, 0); err != nil {
 		t.Fatalf("a shared payload needs no arena: %v", err)
 	}
 	m.Drop(9, 0, n, nil)

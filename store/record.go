@@ -96,7 +96,7 @@ const (
 	RecordDrop                          // entries of Entry.User and Entry.Device up to Entry.Seq are gone; Head.Acked rises to it
 	RecordMark                          // Head.User, Head.Device, Head.Mark
 	RecordHead                          // Head, but for its counts; Last and Acked rise, the other fields are set
-	recordAgain                         // on disk only: an append with the payload of the one before it; a RecordReader makes it a RecordAppend
+	recordAgain                         // on disk only: an append with the payload of one before it; a RecordReader makes it a RecordAppend
 	recordEnd
 )
 
@@ -105,7 +105,7 @@ type Record struct {
 	Kind    RecordKind
 	Entry   Entry  // append, replace; of drop only the key
 	Payload []byte // append
-	Same    bool   // append: the payload is that of the append that was noted before it: it is compared with that, and written once
+	Same    bool   // append: the payload is that of an append that was noted before it: it is compared with the last SharedMax, and written once
 	Head    Head   // mark, head
 }
 
@@ -138,7 +138,7 @@ const (
 //
 //	append, replace, again  seq u64, kind u8, flags u8, code u8, peer device u8, payload tag u8, gen u16, time u32, peer u64, first u64, last u64
 //	append also             length u16, payload
-//	again also              length u16, CRC-32C u32 of the payload, which is that of the last append before it that has one
+//	again also              length u16, CRC-32C u32 of the payload, which is that of one of the last SharedMax appends before it that have one
 //	drop                    seq u64
 //	mark                    mark u64
 //	head                    flags u8, gen u16, registered u16, token u32, epoch u32, seen u32, owner u32, mark u64, last u64, acked u64

@@ -5,11 +5,17 @@ import (
 	"hash/crc32"
 )
 
-// RecordReader reads what RecordWriters have written: one part, or several of them one behind the other. It remembers the last payload, for the
-// appends behind it that have the same. The zero RecordReader is at the beginning of a part.
+// RecordReader reads what RecordWriters have written: one part, or several of them one behind the other. It remembers the last SharedMax payloads,
+// for the appends behind them that have the same. The zero RecordReader is at the beginning of a part.
 type RecordReader struct {
-	last   []byte // of the last append that has one; it aliases what was read
-	sum    uint32 // of it
+	last [SharedMax]readPayload // the newest at (next-1) modulo SharedMax
+	next int
+}
+
+// readPayload is a payload that was read; it aliases that.
+type readPayload struct {
+	b      []byte
+	sum    uint32
 	summed bool
 }
 
@@ -46,7 +52,8 @@ func (x *RecordReader) Next(r *Record, b []byte) (used int, err error) {
 		}
 		if n > 0 {
 			r.Payload = b[used : used+n : used+n]
-			x.last, x.summed = r.Payload, false
+			x.last[x.next&(SharedMax-1)] = readPayload{b: r.Payload}
+			x.next++
 		}
 		return used + n, nil
 	case recordAgain:
@@ -59,12 +66,19 @@ func (x *RecordReader) Next(r *Record, b []byte) (used int, err error) {
 
 // again makes r what was noted. Length and sum say which payload that was: with another one it is false.
 func (x *RecordReader) again(r *Record, b []byte) bool {
-	if !x.summed {
-		x.sum, x.summed = crc32.Checksum(x.last, castagnoli), true
+	length, sum := int(binary.BigEndian.Uint16(b)), binary.BigEndian.Uint32(b[2:])
+	for i := range SharedMax {
+		p := &x.last[(x.next-1-i)&(SharedMax-1)]
+		if len(p.b) == 0 || len(p.b) != length {
+			continue
+		}
+		if !p.summed {
+			p.sum, p.summed = crc32.Checksum(p.b, castagnoli), true
+		}
+		if p.sum == sum {
+			r.Kind, r.Same, r.Payload = RecordAppend, true, p.b
+			return true
+		}
 	}
-	if len(x.last) == 0 || len(x.last) != int(binary.BigEndian.Uint16(b)) || x.sum != binary.BigEndian.Uint32(b[2:]) {
-		return false
-	}
-	r.Kind, r.Same, r.Payload = RecordAppend, true, x.last
-	return true
+	return false
 }

@@ -17,8 +17,9 @@ type Base interface {
 type Replica struct {
 	base     Base
 	boxes    map[boxKey]*replicaBox
-	payloads []byte // room for the next payloads
-	kept     []byte // the last payload that was kept
+	payloads []byte            // room for the next payloads
+	kept     [SharedMax][]byte // the payloads that were kept last
+	keptAt   int
 	ticks    map[stream]span
 	silent   bool // what is dropped was taken by nobody
 }
@@ -135,21 +136,25 @@ func (r *Replica) append(b *replicaBox, e *Entry, payload []byte, same bool) {
 	}
 }
 
-// keep copies a payload, unless it is the one that was kept last.
+// keep copies a payload, unless it is one of those that were kept last.
 func (r *Replica) keep(payload []byte, same bool) []byte {
 	if len(payload) == 0 {
 		return nil
 	}
-	if same && bytes.Equal(payload, r.kept) {
-		return r.kept
+	for i := range SharedMax {
+		if k := r.kept[(r.keptAt-1-i)&(SharedMax-1)]; same && bytes.Equal(payload, k) {
+			return k
+		}
 	}
 	if len(r.payloads)+len(payload) > cap(r.payloads) {
 		r.payloads = make([]byte, 0, max(payloadRoom, len(payload)))
 	}
 	start := len(r.payloads)
 	r.payloads = append(r.payloads, payload...)
-	r.kept = r.payloads[start:len(r.payloads):len(r.payloads)]
-	return r.kept
+	k := r.payloads[start:len(r.payloads):len(r.payloads)]
+	r.kept[r.keptAt&(SharedMax-1)] = k
+	r.keptAt++
+	return k
 }
 
 // replace gives an entry other fields. One that is nowhere, though nobody has acknowledged it, is there from now on.

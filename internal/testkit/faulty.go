@@ -32,11 +32,11 @@ func (q *FaultyQueue) Append(e *store.Entry, payload []byte) error {
 }
 
 // AppendShared has one payload for several entries, where the Queue can.
-func (q *FaultyQueue) AppendShared(e *store.Entry, of store.Key) error {
+func (q *FaultyQueue) AppendShared(e *store.Entry, of store.Key, lane int) error {
 	q.fail("append")
 	return q.Queue.(interface {
-		AppendShared(e *store.Entry, of store.Key) error
-	}).AppendShared(e, of)
+		AppendShared(e *store.Entry, of store.Key, lane int) error
+	}).AppendShared(e, of, lane)
 }
 
 // Replace implements shard.Queue.
