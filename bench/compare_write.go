@@ -30,7 +30,7 @@ func (c *Comparison) WriteTable(w io.Writer) error {
 	t.row("file", c.A.File, c.B.File, "", "", "", "")
 	t.row("started", c.A.Started, c.B.Started, "", "", "", "")
 	for _, v := range c.Rows {
-		s := v.shown()
+		s := c.shown(v)
 		t.row(s.Name, s.A, s.B, s.Change, s.Ratio, s.Better, s.Unit)
 	}
 	if err := t.flush(); err != nil {
@@ -47,7 +47,8 @@ func (c *Comparison) WriteTable(w io.Writer) error {
 // shownVersus is a row as people read it.
 type shownVersus struct{ Name, Unit, A, B, Change, Ratio, Better, Class string }
 
-func (v Versus) shown() shownVersus {
+// shown writes a row. That a figure is of the section of its kind goes without saying.
+func (c *Comparison) shown(v Versus) shownVersus {
 	name, unit, scale, _ := meaningOf(v.Name)
 	number := func(p *float64) string {
 		if p == nil {
@@ -55,7 +56,7 @@ func (v Versus) shown() shownVersus {
 		}
 		return short(*p * scale)
 	}
-	s := shownVersus{Name: plain(name), Unit: unit, A: number(v.A), B: number(v.B), Change: number(v.Change), Better: v.Better, Ratio: "-"}
+	s := shownVersus{Name: plain(strings.TrimPrefix(name, c.Bench+".")), Unit: unit, A: number(v.A), B: number(v.B), Change: number(v.Change), Better: v.Better, Ratio: "-"}
 	if v.Change != nil && *v.Change > 0 {
 		s.Change = "+" + s.Change
 	}
@@ -80,7 +81,7 @@ func (c *Comparison) WriteHTML(w io.Writer) error {
 		Style template.CSS
 	}{Comparison: c, Style: template.CSS(pageStyle())} // the style sheet of this program's own template
 	for _, v := range c.Rows {
-		page.Shown = append(page.Shown, v.shown())
+		page.Shown = append(page.Shown, c.shown(v))
 	}
 	return t.Execute(w, page)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -134,8 +135,13 @@ func sortedKeys(m map[string]any) []string {
 	return keys
 }
 
-// plain is a key as words.
-func plain(key string) string { return strings.ReplaceAll(key, "_", " ") }
+// keyDot is a dot between two keys; one in a key has a digit behind it.
+var keyDot = regexp.MustCompile(`\.(\D)`)
+
+// plain is the path of a key as words.
+func plain(path string) string {
+	return keyDot.ReplaceAllString(strings.ReplaceAll(path, "_", " "), " / $1")
+}
 
 // figure is a leaf as a row: its name without the unit that its key ends with.
 func (l leaf) figure() figure {
