@@ -36,7 +36,7 @@ func (s *bsdSystem) Counters() (Counters, error) {
 	socket := zones["socket"]
 	c.addItem("sockets", s.told(oidSockets), s.told("kern.ipc.maxsockets"), socket.refused(), socket.itemBytes())
 	inpcb, tcpcb := zones["tcp_inpcb"], zones["tcpcb"] // one zone since 14.0
-	c.addItem("tcp", inpcb.used(), s.told("kern.ipc.maxsockets"), inpcb.refused(), inpcb.bytes+tcpcb.bytes)
+	c.addItem("tcp", inpcb.used(), s.told("kern.ipc.maxsockets"), inpcb.refused(), inpcb.orNotTold(inpcb.bytes+tcpcb.bytes))
 	c.add("established", state(states, tcpEstablished), Unlimited, NotTold)
 	c.add("time_wait", state(states, tcpTimeWait), Unlimited, NotTold)
 	file, knote := zones["Files"], zones["KNOTE"]

@@ -17,7 +17,7 @@ func Check(s System, l Load) (Report, error) {
 		return Report{}, err
 	}
 	r := Report{Machine: m, Load: l, Verdict: Fit}
-	r.Rows = append(r.Rows, hardwareRows(l, m)...)
+	r.Rows = append(r.Rows, hardwareRows(l, m, sizes(s, m))...)
 	table := Limits(m.OS)
 	for i := range table {
 		if row, ok := checkLimit(s, &table[i], l, m); ok {
@@ -37,6 +37,18 @@ func machine(s System) (Machine, error) {
 		return m, fmt.Errorf("tuning: ask what this machine is: %w", err)
 	}
 	return m, m.valid()
+}
+
+// sizes are the counters of a system that tells with them how large its objects are, else nil: then the sizes of its release count.
+func sizes(s System, m Machine) Counters {
+	if m.OS != FreeBSD {
+		return nil
+	}
+	c, err := s.Counters()
+	if err != nil {
+		return nil
+	}
+	return c
 }
 
 // weight is what a row means for the whole.
@@ -149,8 +161,8 @@ const (
 )
 
 // hardwareRows are the limits that nothing sets: memory, and addresses to connect from.
-func hardwareRows(l Load, m Machine) []Row {
-	need := Memory(l, m, nil).Bytes
+func hardwareRows(l Load, m Machine, c Counters) []Row {
+	need := Memory(l, m, c).Bytes
 	rows := []Row{hardwareRow(&Limit{
 		Name: memoryName, OS: m.OS, Unit: "bytes", Reason: "Kernel and server together, with the share of the memory that the load may take.",
 		TooSmall: "The machine swaps or kills processes before all are connected: plan with fewer connections or more memory.",

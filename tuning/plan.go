@@ -19,10 +19,7 @@ func Plan(s System, l Load) (Capacity, error) {
 	if err := probe.valid(); err != nil {
 		return Capacity{}, err
 	}
-	counters, err := s.Counters()
-	if err != nil {
-		counters = nil // sizes of the release take the place of those that the machine tells
-	}
+	counters := sizes(s, m)
 	c := Capacity{Machine: m}
 	c.Reachable = most(func(n int64) bool {
 		at := l.with(n, m)

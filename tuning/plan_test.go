@@ -35,7 +35,7 @@ func TestAPlanAndACheckAgree(t *testing.T) {
 	for _, name := range boxes {
 		for _, memory := range []int64{1 << 30, 4 << 30, 64 << 30} {
 			f := box(t, name)
-			f.Box.MemoryBytes, f.Counted = memory, nil
+			f.Box.MemoryBytes, f.Counted = memory, Counters{{Name: "tcp", ItemBytes: 2000}}
 			for i, l := range Limits(f.Box.OS) { // a storm does not bound what is held
 				if l.Storm {
 					f.Values[l.Name] = Limits(f.Box.OS)[i].Need(Load{Connections: ConnectionsMax}.filled(f.Box), f.Box)
