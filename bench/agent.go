@@ -167,12 +167,12 @@ func (a *agent) work(ctx context.Context, w *wire, from string, cmd crewCommand)
 			a.p.now("agent: job of %s: %d connections to %s", from, cmd.Orders.Connections, cmd.Orders.Server)
 		}
 		if err := w.say(st, agentSilenceMax); err != nil {
-			a.lost(begun, from, err)
+			a.lost(ctx, begun, from, err)
 			return
 		}
 		cmd = crewCommand{}
 		if err := w.hear(&cmd, agentSilenceMax); err != nil {
-			a.lost(begun, from, err)
+			a.lost(ctx, begun, from, err)
 			return
 		}
 		if cmd.Do == crewEnd {
@@ -183,8 +183,9 @@ func (a *agent) work(ctx context.Context, w *wire, from string, cmd crewCommand)
 }
 
 // lost notes a coordinator that has gone without a word.
-func (a *agent) lost(begun bool, from string, err error) {
+func (a *agent) lost(ctx context.Context, begun bool, from string, err error) {
 	switch {
+	case ctx.Err() != nil: // it is the agent that ends
 	case begun:
 		a.vanished.Add(1)
 		if errors.Is(err, io.EOF) {
@@ -227,8 +228,12 @@ func (r *remote) name() string { return r.addr }
 func (r *remote) ask(ctx context.Context, cmd crewCommand) (st crewStat, err error) {
 	stop := context.AfterFunc(ctx, func() { _ = r.w.conn.Close() })
 	defer stop()
+	limit := agentSilenceMax
+	if cmd.Do == crewBegin {
+		limit = agentBeginMax
+	}
 	if err = r.w.say(cmd, agentSilenceMax); err == nil {
-		err = r.w.hear(&st, agentSilenceMax)
+		err = r.w.hear(&st, limit)
 	}
 	switch {
 	case ctx.Err() != nil:

@@ -30,12 +30,13 @@ type fakeServer struct {
 }
 
 type fakeSession struct {
-	conn net.Conn
-	link secure.Link // with a veil
-	user uint64
-	seq  uint64
-	ack  uint64 // what it has acknowledged
-	wait uint64 // the cseq that was refused for a while: later ones are ignored until it returns
+	conn  net.Conn
+	link  secure.Link // with a veil
+	user  uint64
+	seq   uint64
+	ack   uint64 // what it has acknowledged
+	ended bool   // its connection
+	wait  uint64 // the cseq that was refused for a while: later ones are ignored until it returns
 }
 
 // startFakeServer listens on loopback until the test ends.
@@ -77,7 +78,12 @@ func (s *fakeServer) accept() {
 // serve reads frames until the connection ends.
 func (s *fakeServer) serve(one *fakeSession) {
 	defer s.wg.Done()
-	defer one.conn.Close()
+	defer func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		one.ended = true
+		_ = one.conn.Close()
+	}()
 	var have []byte
 	buf := make([]byte, 64<<10)
 	for {
@@ -215,6 +221,20 @@ func double(which int) fault {
 			_ = s.write(to, frame)
 		}
 	}
+}
+
+// renumbered is a DELIVER under another seq.
+func renumbered(frame []byte, seq uint64) []byte {
+	f, _, err := codec.Next(frame, codec.FrameBytesMax)
+	if err != nil {
+		panic(err)
+	}
+	v, err := codec.ParseDeliver(f)
+	if err != nil {
+		panic(err)
+	}
+	v.Seq = seq
+	return must(codec.AppendDeliver(nil, &v))
 }
 
 func swap(which int) fault {

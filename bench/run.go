@@ -145,10 +145,9 @@ func (r *run) open(env Env) error {
 		return err
 	}
 	r.rec.follow(r.load)
-	for _, post := range r.posts {
-		if _, err := post.ask(r.own, crewCommand{Do: crewBegin, Orders: &post.orders}); err != nil {
-			return fmt.Errorf("%s: %w", post.name(), err)
-		}
+	begin := func(post *runPost) crewCommand { return crewCommand{Do: crewBegin, Orders: &post.orders} }
+	if _, err := r.askEach(begin); err != nil {
+		return err
 	}
 	r.out.Connections, r.out.Users = r.orders.Connections, r.orders.users()
 	if r.cfg.mixed() {
@@ -187,7 +186,7 @@ func (r *run) muster(env Env) error {
 		}
 		r.posts = append(r.posts, &runPost{crewPost: post})
 	}
-	return nil
+	return r.do(crewHello)
 }
 
 // divide gives each post its part, and asks what its host has for it.
@@ -198,20 +197,26 @@ func (r *run) divide() error {
 	}
 	for i, post := range r.posts {
 		post.orders = parts[i]
-		st, err := post.ask(r.own, crewCommand{Do: crewFacts, Orders: &post.orders})
-		if err != nil {
-			return err
-		}
-		if post.facts = st.Facts; post.facts == nil || post.facts.Version != agentVersion {
+	}
+	if _, err := r.askEach(func(post *runPost) crewCommand { return crewCommand{Do: crewFacts, Orders: &post.orders} }); err != nil {
+		return err
+	}
+	for _, post := range r.posts {
+		if post.facts = post.last.Facts; post.facts == nil || post.facts.Version != agentVersion {
 			return fmt.Errorf("%w: %s is of another version", ErrGenerator, post.name())
 		}
 	}
 	return nil
 }
 
-// ask gives a command to all posts at once and adds up their answers. A post that is lost ends the run, or is left out from now on, and with it all that
-// it has counted: whoever writes to each other is on one post, so the others' sums stay whole.
+// ask gives a command to all posts at once and adds up their answers.
 func (r *run) ask(cmd crewCommand) (crewStat, error) {
+	return r.askEach(func(*runPost) crewCommand { return cmd })
+}
+
+// askEach is ask with a command for each. A post that is lost ends the run, or is left out from now on, and with it all that
+// it has counted: whoever writes to each other is on one post, so the others' sums stay whole.
+func (r *run) askEach(command func(post *runPost) crewCommand) (crewStat, error) {
 	type answer struct {
 		st  crewStat
 		err error
@@ -226,7 +231,7 @@ func (r *run) ask(cmd crewCommand) (crewStat, error) {
 		// Ends with the answer, for which each post has a time.
 		go func() {
 			defer work.Done()
-			answers[i].st, answers[i].err = post.ask(r.own, cmd)
+			answers[i].st, answers[i].err = post.ask(r.own, command(post))
 		}()
 	}
 	work.Wait()

@@ -52,6 +52,8 @@ func (c *hostCrew) ask(ctx context.Context, cmd crewCommand) (st crewStat, err e
 		return st, err
 	}
 	switch {
+	case cmd.Do == crewHello:
+		return st, nil
 	case cmd.Do == crewFacts && cmd.Orders != nil:
 		st.Facts, err = c.facts(*cmd.Orders)
 		return st, err

@@ -195,7 +195,7 @@ func (p *people) come() []uint32 {
 	return list
 }
 
-// fetch lists those who are away and have not got everything.
+// fetch lists those who are away and have not got everything. For each of them one leaves who has, so that no more are there than before.
 func (p *people) fetch() []uint32 {
 	p.looked.sentTo, p.looked.sentAll = append(p.looked.sentTo[:0], p.sentTo...), append(p.looked.sentAll[:0], p.sentAll...)
 	var list []uint32
@@ -208,7 +208,21 @@ func (p *people) fetch() []uint32 {
 		}
 	}
 	p.away = left
+	p.makeRoom(len(list))
 	return list
+}
+
+// makeRoom has n users leave who have everything, or as many as there are.
+func (p *people) makeRoom(n int) {
+	for u := range p.folk {
+		if n == 0 {
+			return
+		}
+		if f := &p.folk[u]; f.state == citizenThere && len(f.outbox) == 0 && p.missing(u) == 0 {
+			p.leave(u, f)
+			n--
+		}
+	}
 }
 
 // cut ends the sessions of all who do not talk, and lists them.

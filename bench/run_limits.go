@@ -56,7 +56,9 @@ const (
 	agentHandshakeTimeout = 5 * time.Second
 	// agentSilenceMax is how long a coordinator may say nothing before its agent ends the job, and how long an agent may take for an answer
 	// before its coordinator takes it for lost. A coordinator speaks twice a second.
-	agentSilenceMax = 20 * time.Second
+	agentSilenceMax = 30 * time.Second
+	// agentBeginMax is how long an agent may take to start its processes: each takes a twentieth of a second.
+	agentBeginMax = 2 * time.Minute
 	// agentStrangersMax bounds the connections that have not proved the key; one more is closed at once and counted.
 	agentStrangersMax = 16
 	// agentMessageBytesMax bounds one message: an order with 4,096 source addresses, or an answer with all histograms. A longer one ends the connection.

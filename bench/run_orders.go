@@ -89,6 +89,7 @@ type crewCommand struct {
 
 // The commands. All but crewTake and crewCheck return at once; counters say when what they began is done.
 const (
+	crewHello    = "hello"    // a coordinator is there
 	crewFacts    = "facts"    // of the host: how many connections it can hold towards the server of Orders
 	crewBegin    = "begin"    // make ready for Orders
 	crewStatus   = "stat"     // no more than the counters

@@ -50,8 +50,27 @@ func (r *run) play(ctx context.Context) error {
 func (r *run) weigh(into *int64) {
 	release := r.rec.hold()
 	defer release()
-	if bytes, _, err := r.target.collected(r.own); err == nil {
-		*into = bytes
+	bytes := make(chan int64, 1)
+	// Ends with the reading, for which target has a time.
+	go func() {
+		n, _, err := r.target.collected(r.own)
+		if err != nil {
+			n = 0
+		}
+		bytes <- n
+	}()
+	tick := time.NewTicker(r.cfg.poll)
+	defer tick.Stop()
+	for {
+		select {
+		case n := <-bytes:
+			if n > 0 {
+				*into = n
+			}
+			return
+		case <-tick.C: // agents want to hear something; what is wrong with one the next command says
+			_, _ = r.ask(crewCommand{Do: crewStatus})
+		}
 	}
 }
 
@@ -209,7 +228,7 @@ func (r *run) steady(ctx context.Context, during func() error) error {
 		return ended
 	}
 	after, err := r.target.usage(r.own)
-	if err != nil || after.CPU < before.CPU { // another process, which began at 0
+	if restarted := r.out.Soak != nil && r.out.Soak.Restarts > 0; err != nil || restarted || after.CPU < before.CPU { // another process, which began at 0
 		r.out.CPUSource = "not measured: the server was not there, or was started again"
 		return ended
 	}

@@ -184,7 +184,7 @@ func (r *run) judge() {
 	}
 	bad(ended > 0 && r.cfg.Scenario != ScenarioSoak, "%d sessions were ended by the server or the network", ended)
 	if o.Unsent > 0 {
-		r.report.note("%d messages were due and could not be sent: the server does not keep up with this load", o.Unsent)
+		r.report.note("%d messages were due and could not be sent: the server was away, or does not keep up with this load", o.Unsent)
 	}
 	if r.last.Trouble != "" {
 		r.report.note("%s", r.last.Trouble)

@@ -85,7 +85,8 @@ func (r *run) look(number int, since time.Duration) error {
 	}
 	mergeHists(s.all, hists.Hists)
 	l.Server = s.server(r)
-	if bytes, _, err := r.target.collected(r.own); err == nil {
+	var bytes int64
+	if r.weigh(&bytes); bytes > 0 {
 		l.RSSBytes = &bytes
 		s.memory = append(s.memory, bytes)
 	}
