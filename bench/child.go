@@ -44,6 +44,8 @@ type childStat struct {
 	Failed      int    `json:"failed"`            // workers: closed or refused
 	Logins      []byte `json:"logins,omitempty"`  // workers: login latency as an encoded histogram
 	Crowd       Crowd  `json:"crowd"`             // workers: of encrypted sessions
+	Held        int    `json:"held"`              // crowds: connections that were made, or are to be made
+	Talk        Talk   `json:"talk"`              // crowds: what was said and heard
 	Failure     string `json:"failure,omitempty"` // workers: the first thing that went wrong with a session
 	Error       string `json:"error,omitempty"`
 }
@@ -193,6 +195,11 @@ type stormer interface {
 	storm(perSecond int) error
 }
 
+// commander is an answerer with commands of its own; what they answer it puts into st.
+type commander interface {
+	command(line string, st *childStat) error
+}
+
 // serveParent answers commands until the input ends. ready is the first line.
 func serveParent(ready childHello, a answerer, stdin io.Reader, stdout io.Writer) error {
 	enc := json.NewEncoder(stdout)
@@ -222,6 +229,10 @@ func obey(line string, a answerer) (st childStat) {
 	case scanned(line, "grow %d", &n):
 		err = a.grow(n)
 	default:
+		if c, ok := a.(commander); ok {
+			err = c.command(line, &st)
+			break
+		}
 		err = obeyStorm(line, a)
 	}
 	var u usage

@@ -421,6 +421,8 @@ func (w *workers) stat() (sum childStat, err error) {
 		sum.Failed += st.Failed
 		sum.Connections += st.Connections
 		sum.Crowd = sum.Crowd.plus(st.Crowd)
+		sum.Talk = sum.Talk.plus(st.Talk)
+		sum.Held += st.Held
 	}
 	return sum, nil
 }

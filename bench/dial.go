@@ -15,8 +15,8 @@ import (
 // dialer makes connections for the loops. It hands over bare descriptors: Go's own network poller must not hold them.
 type dialer struct {
 	addr    string
-	local   bool          // the server is on loopback: several source addresses are possible
-	tokens  chan struct{} // one for each connection between dial and login, see dialsMax
+	local   netip.AddrPort // the server, where it is on loopback: several source addresses are possible
+	tokens  chan struct{}  // one for each connection between dial and login, see dialsMax
 	dialed  atomic.Int64
 	failure atomic.Pointer[error] // the first; ends the dialing
 
@@ -28,8 +28,8 @@ type dialer struct {
 
 func newDialer(addr string) *dialer {
 	d := &dialer{addr: addr, tokens: make(chan struct{}, dialsMax)}
-	if ap, err := netip.ParseAddrPort(addr); err == nil {
-		d.local = ap.Addr().IsLoopback() && ap.Addr().Is4()
+	if ap, err := netip.ParseAddrPort(addr); err == nil && ap.Addr().IsLoopback() && ap.Addr().Is4() {
+		d.local = ap
 	}
 	return d
 }
@@ -111,33 +111,49 @@ func (d *dialer) one(ctx context.Context, index int, take func(fd, index int) er
 	return true
 }
 
-// connect dials from the source address of that number and takes the descriptor out of Go's hands.
+// connect dials from the source address of that number. Loopback is reached with as few system calls as there can be; another server, which
+// may be named and of any family, by Go's own means, and the descriptor is taken out of its hands.
 func (d *dialer) connect(ctx context.Context, index int) (fd int, err error) {
+	source, err := d.source(index)
+	if err != nil {
+		return -1, err
+	}
+	if d.local.IsValid() && (source.Is4() || !source.IsValid()) {
+		if fd, err = plainDial(source, d.local); err != nil {
+			return -1, explainDial(err, source)
+		}
+		return fd, nil
+	}
 	nd := net.Dialer{Timeout: dialTimeout, KeepAlive: -1}
-	if d.sourceOf != nil {
-		if ip := d.sourceOf(index); ip != nil {
-			nd.LocalAddr = &net.TCPAddr{IP: ip}
-		}
-	} else if source := index / connectionsPerSource; source > 0 && d.local {
-		if source >= sourcesMax {
-			return -1, fmt.Errorf("%w: connection %d needs more than %d source addresses", ErrGenerator, index, sourcesMax)
-		}
-		nd.LocalAddr = &net.TCPAddr{IP: net.IPv4(127, 0, 0, byte(1+source))}
+	if source.IsValid() {
+		nd.LocalAddr = net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))
 	}
 	c, err := nd.DialContext(ctx, "tcp", d.addr)
 	if err != nil {
-		return -1, explainDial(err, nd.LocalAddr)
+		return -1, explainDial(err, source)
 	}
 	defer c.Close()
 	return takeDescriptor(c.(*net.TCPConn))
 }
 
-// explainDial says what to do about the failures that a load generator meets.
-func explainDial(err error, local net.Addr) error {
+// source is where a connection leaves from; the zero value leaves that to the system.
+func (d *dialer) source(index int) (netip.Addr, error) {
+	if d.sourceOf != nil {
+		a, _ := netip.AddrFromSlice(d.sourceOf(index))
+		return a.Unmap(), nil
+	}
+	if !d.local.IsValid() {
+		return netip.Addr{}, nil
+	}
+	return sourceOf(index)
+}
+
+// explainDial says what to do about the failures that a load generator meets; local is the source address that was asked for.
+func explainDial(err error, local netip.Addr) error {
 	switch {
 	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
 		return fmt.Errorf("%w: no descriptor left on this side (ulimit -n): %w", ErrGenerator, err)
-	case errors.Is(err, syscall.EADDRNOTAVAIL) && local != nil:
+	case errors.Is(err, syscall.EADDRNOTAVAIL) && local.IsValid():
 		return fmt.Errorf("%w: source address %v: %w (on FreeBSD and macOS add it: ifconfig lo0 alias)", ErrGenerator, local, err)
 	case errors.Is(err, syscall.EADDRNOTAVAIL):
 		return fmt.Errorf("%w: no source port left: %w", ErrGenerator, err)
@@ -160,7 +176,7 @@ func takeDescriptor(c *net.TCPConn) (fd int, err error) {
 		}
 	})
 	if err = errors.Join(ctlErr, err); err != nil {
-		return -1, explainDial(err, nil)
+		return -1, explainDial(err, netip.Addr{})
 	}
 	return fd, nil
 }

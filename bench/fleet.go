@@ -13,7 +13,7 @@ import (
 
 // Commands to a loop, the first byte of a posted message.
 const (
-	cmdAdopt    byte = iota + 1 // fd u32, index u32: take over a connection
+	cmdAdopt    byte = iota + 1 // fd u32, index u32: take over a connection; a sessionLoop takes several in one message
 	cmdBegin                    // start the traffic that the loop was told of
 	cmdPace                     // look at the clock and send what is due
 	cmdMeasure                  // forget the latencies of the warm-up

@@ -57,6 +57,7 @@ type Report struct {
 
 	Presence *PresenceResult `json:"presence,omitempty"`
 	Run      *RunResult      `json:"run,omitempty"`
+	Capacity *CapacityResult `json:"capacity,omitempty"`
 
 	Notes []string `json:"notes,omitempty"` // what a reader of the figures must know
 
@@ -109,6 +110,9 @@ func (r *Report) Failed() bool {
 	if r.Run != nil && len(r.Run.Violations) > 0 {
 		return true
 	}
+	if r.Capacity != nil && r.Capacity.failed() {
+		return true
+	}
 	if r.Group != nil && r.Group.Corrupted > 0 {
 		return true
 	}
@@ -153,6 +157,8 @@ func (r *Report) WriteTable(w io.Writer) error {
 		r.Presence.rows(t)
 	case r.Run != nil:
 		r.Run.rows(r, t)
+	case r.Capacity != nil:
+		r.capacityRows(t)
 	case r.Group != nil:
 		r.Group.rows(t)
 		t.row("lost", fmt.Sprintf("%s, duplicated %s, reordered %s", count(r.Lost), count(r.Duplicated), count(r.Reordered)))

@@ -79,6 +79,7 @@ type sessionLoop struct {
 	veil    *veil                  // nil: the plain transport
 	devices map[uint32]device      // by the session's index: what a device keeps between connections
 	watch   sessionWatch           // nil: nobody watches
+	parting bool                   // the run drains the server: a GOAWAY is what it waits for
 	moment  time.Duration          // how long an ACK waits for more to acknowledge; 0: not at all
 	owed    []owedAck              // oldest first
 
@@ -100,10 +101,8 @@ func (sl *sessionLoop) fail(format string, args ...any) {
 // OnMessage takes a command of the run.
 func (sl *sessionLoop) OnMessage(_ int, msg []byte) {
 	if msg[0] == cmdAdopt {
-		if err := sl.fleet.adopt(sl.loop, msg); err != nil {
-			sl.fail("take over a connection: %v", err)
-			sl.counts.failed.Add(1)
-			sl.fleet.dial.release()
+		for ; len(msg) >= adoptBytes; msg = msg[adoptBytes-1:] {
+			sl.adopt(msg[:adoptBytes])
 		}
 		return
 	}
@@ -125,6 +124,15 @@ func (sl *sessionLoop) OnMessage(_ int, msg []byte) {
 	}
 	if sl.watch != nil {
 		sl.watch.command(msg)
+	}
+}
+
+// adopt takes over one connection; of the message it does not look at the first byte.
+func (sl *sessionLoop) adopt(msg []byte) {
+	if err := sl.fleet.adopt(sl.loop, msg); err != nil {
+		sl.fail("take over a connection: %v", err)
+		sl.counts.failed.Add(1)
+		sl.fleet.dial.release()
 	}
 }
 
@@ -222,7 +230,9 @@ func (sl *sessionLoop) frame(s *session, f codec.Frame, now int64) {
 	case codec.KindError:
 		err = sl.refusal(s, f, now)
 	case codec.KindGoAway:
-		sl.fail("the server asked to leave (GOAWAY)")
+		if !sl.parting {
+			sl.fail("the server asked to leave (GOAWAY)")
+		}
 	}
 	if err == nil && sl.watch != nil && s.state == sessionReady {
 		err = sl.watch.frame(s, f, now)

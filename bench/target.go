@@ -210,6 +210,15 @@ func (s *target) endWithin(limit time.Duration) {
 	s.own = nil
 }
 
+// interrupt asks a server of the run's own to drain and end.
+func (s *target) interrupt() error {
+	s.http.CloseIdleConnections()
+	if err := s.own.Process.Signal(os.Interrupt); err != nil {
+		return fmt.Errorf("%w: %w", ErrServer, err)
+	}
+	return nil
+}
+
 // kill ends the process as a crash would.
 func (s *target) kill() {
 	s.rec.detach(s)

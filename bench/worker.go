@@ -44,6 +44,8 @@ func Child(args []string, stdin io.Reader, stdout io.Writer) error {
 		return runWorker(rest[0], stdin, stdout)
 	case childCrew:
 		return runCrewChild(rest[0], stdin, stdout)
+	case childCrowd:
+		return runCrowd(rest[0], stdin, stdout)
 	}
 	return fmt.Errorf("%w: no child %q", ErrInput, args[0])
 }

@@ -24,6 +24,7 @@ const benchUsage = `Usage: trunkline bench KIND [flags] [-- flags of serve]
   mailbox   bytes of server memory for each message that waits
   mix       a day of people who come and go: how much of what waited was in memory, with a plot
   group     server CPU of a message to a group for each member, beside a server that only writes to the sockets
+  capacity  a crowd of idle encrypted sessions: memory, kernel, garbage, a share that talks, a storm, a drain, with a plot
   presence  what people who come and go all the time do to the messages of the others
   run       connect, message, mix, storm, slow or soak at size: from this host or from agents on several
   slow      what readers who stop reading do to the server and to the others
@@ -63,6 +64,8 @@ func runBench(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		return benchMailbox(args[1:], stdout, stderr)
 	case "group":
 		return benchGroup(args[1:], stdout, stderr)
+	case "capacity":
+		return benchCapacity(args[1:], stdout, stderr)
 	case "presence":
 		return benchPresence(args[1:], stdout, stderr)
 	case "run":
@@ -81,7 +84,7 @@ func runBench(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		fmt.Fprint(stdout, benchUsage)
 		return exitOK
 	}
-	fmt.Fprintf(stderr, "trunkline bench: unknown kind %q; it is echo, connect, message, login, storm, mix, backlog, start, mailbox, group, presence, run, slow, soak, agent or compare\n", args[0])
+	fmt.Fprintf(stderr, "trunkline bench: unknown kind %q; it is echo, connect, message, login, storm, mix, backlog, start, mailbox, group, presence, capacity, run, slow, soak, agent or compare\n", args[0])
 	return exitUsage
 }
 
