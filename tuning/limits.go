@@ -92,8 +92,6 @@ const (
 	mapsMin = 65530
 	// loginClassDepthMax bounds the chain of tc= in login.conf(5): a ring in it ends there, as if nothing were said.
 	loginClassDepthMax = 16
-	// sysctlTries is how often an answer that grows while it is read is asked for.
-	sysctlTries = 4
 )
 
 // Bounds of the files that Apply reads and writes.

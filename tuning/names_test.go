@@ -20,9 +20,8 @@ const manualRequired = "TRUNKLINE_FREEBSD_MANUAL_REQUIRED"
 
 // manual is FreeBSD's manual: Debian's package freebsd-manpages (sections 2, 4 and 9) or the system's own.
 type manual struct {
-	sections map[string]string // "4" -> a folder
-	suffix   string
-	pages    map[string]string // what was read
+	suffix string
+	pages  map[string]string // what was read
 }
 
 func openManual(t *testing.T) *manual {

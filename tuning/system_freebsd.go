@@ -23,8 +23,12 @@ func (freebsdCalls) Sysctl(name string, more ...int) ([]byte, error) {
 	return b, err
 }
 
-// ctlMaxName is CTL_MAXNAME: the most numbers of a name.
-const ctlMaxName = 24
+const (
+	// sysctlTries is how often an answer that grows while it is read is asked for; after that the error is told.
+	sysctlTries = 4
+	// ctlMaxName is CTL_MAXNAME: the most numbers of a name.
+	ctlMaxName = 24
+)
 
 // SetSysctl finds the numbers of a name through the sysctl {0, 3} (CTL_SYSCTL_NAME2OID), as sysctlnametomib(3) does, and sets it.
 // x/sys can only read.
