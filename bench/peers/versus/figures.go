@@ -28,6 +28,7 @@ func figureDrain(n int) string { return "drain " + strconv.Itoa(n) }
 type target struct {
 	peer string
 	most float64
+	mine string // which of our systems; "": ours
 }
 
 // figure is one row of the table.
@@ -41,28 +42,29 @@ type figure struct {
 // figures are the rows for these sizes, with what our server is to reach.
 func figures(z sizes) []figure {
 	all := []figure{
-		{figureSession, fmt.Sprintf("memory of an idle session (slope from %d to %d)", z.From, z.Sessions), "B", []target{{"mosquitto", 0.5}, {"ejabberd", 1.0 / 50}}},
-		{figureCollected, "the same, after ours and ejabberd were asked to collect garbage", "B", []target{{"mosquitto", 0.5}, {"ejabberd", 1.0 / 50}}},
+		{figureSession, fmt.Sprintf("memory of an idle session (slope from %d to %d)", z.From, z.Sessions), "B", []target{{"mosquitto", 0.5, ""}, {"ejabberd", 1.0 / 50, ""}}},
+		{figureCollected, "the same, after ours and ejabberd were asked to collect garbage", "B", []target{{"mosquitto", 0.5, ""}, {"ejabberd", 1.0 / 50, ""}}},
 		{figureLogin, "login of a user whom the server knows", "µs", nil},
 	}
 	for _, p := range plays(z) {
 		f := figure{name: p.figure(), unit: "µs"}
 		switch {
 		case p.rate > 0:
-			f.title, f.targets = fmt.Sprintf("message, %d/s offered whatever comes back", p.rate), []target{{"mosquitto", 1.25}}
+			f.title, f.targets = fmt.Sprintf("message, %d/s offered whatever comes back", p.rate), []target{{"mosquitto", 1.25, ""}, {"mosquitto", 1.25, ours + "-one"}}
 		case p.inflight == 1:
-			f.title, f.targets = "message, 1 in flight on each pair", []target{{"mosquitto", 1}}
+			f.title = "message, 1 in flight on each pair"
+			f.targets = []target{{"mosquitto", 1, ""}, {"mosquitto", 1, ours + "-taken"}, {"mosquitto", 1, ours + "-one"}}
 		default:
-			f.title, f.targets = fmt.Sprintf("message, %d in flight on each pair", p.inflight), []target{{"nats", 0.8}, {"ejabberd", 0.1}}
+			f.title, f.targets = fmt.Sprintf("message, %d in flight on each pair", p.inflight), []target{{"nats", 0.8, ""}, {"ejabberd", 0.1, ""}}
 		}
 		all = append(all, f)
 	}
 	for _, b := range z.Backlogs {
 		all = append(all, figure{figureQueue(b.Messages), fmt.Sprintf("queue a message for a user who is away, up to %d", b.Messages), "µs",
-			[]target{{"mosquitto", 1}, {"ejabberd", 1.0 / 50}, {"ejabberd-disk", 1.0 / 50}}})
+			[]target{{"mosquitto", 1, ""}, {"ejabberd", 1.0 / 50, ""}, {"ejabberd-disk", 1.0 / 50, ""}}})
 	}
 	for _, b := range z.Backlogs {
-		all = append(all, figure{figureDrain(b.Messages), fmt.Sprintf("fetch a message of a backlog of %d, login included", b.Messages), "µs", []target{{"mosquitto", 0.5}}})
+		all = append(all, figure{figureDrain(b.Messages), fmt.Sprintf("fetch a message of a backlog of %d, login included", b.Messages), "µs", []target{{"mosquitto", 0.5, ""}}})
 	}
 	return all
 }
@@ -108,8 +110,9 @@ func summarize(samples []sample) map[string]map[string]summary {
 	return out
 }
 
-// ratios are a figure of ours divided by a peer's, round by round: samples stand in the order of the rounds.
-func ratios(samples []sample, figure, peer string) []float64 {
+// ratios are a figure of one of our systems divided by a peer's, round by round, the last rounds of both: samples stand in the order of the rounds, and a
+// system that came later has fewer.
+func ratios(samples []sample, figure, mine, peer string) []float64 {
 	pick := func(name string) (v []float64) {
 		for _, s := range samples {
 			if s.Figure == figure && s.System == name {
@@ -118,9 +121,11 @@ func ratios(samples []sample, figure, peer string) []float64 {
 		}
 		return v
 	}
-	a, b := pick(ours), pick(peer)
+	a, b := pick(mine), pick(peer)
 	var out []float64
-	for i := range min(len(a), len(b)) {
+	n := min(len(a), len(b))
+	a, b = a[len(a)-n:], b[len(b)-n:]
+	for i := range n {
 		if b[i] > 0 {
 			out = append(out, a[i]/b[i])
 		}

@@ -31,6 +31,7 @@ func main() {
 // options are the flags.
 type options struct {
 	program, json, markdown string
+	earlier                 string
 	only, steps             string
 	short                   bool
 	rounds                  int
@@ -44,6 +45,7 @@ func parseOptions(args []string, stderr io.Writer) (o options, err error) {
 	f.SetOutput(stderr)
 	f.StringVar(&o.program, "trunkline", "bin/trunkline", "our server")
 	f.StringVar(&o.json, "json", "", "write all samples to this file")
+	f.StringVar(&o.earlier, "continue", "", "the JSON of an earlier run on this machine, whose rounds count too")
 	f.StringVar(&o.markdown, "markdown", "", "write the table to this file; not with --short, whose figures mean little")
 	f.StringVar(&o.only, "only", "", "systems, with commas; default all that are installed")
 	f.StringVar(&o.steps, "steps", "", "beginnings of the names of steps, with commas: sessions, talk, backlog, price; default all")
@@ -95,6 +97,12 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 1
 	}
 	r := newReport(o.sizes, all, absent)
+	if o.earlier != "" {
+		if err := r.continues(o.earlier); err != nil {
+			fmt.Fprintln(stderr, "versus:", err)
+			return 1
+		}
+	}
 	save := func() error { // after each round, so that a run that is ended has its rounds
 		r.finish()
 		return r.write(o)

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -12,9 +13,8 @@ var columns = [...]string{ours, "mosquitto", "nats", "ejabberd"}
 // markdown is the whole page.
 func (r *report) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# The same work, other servers\n\nMade by `make bench-peers`. %s. %d rounds in which the systems take turns, %s, %.0f s, load average %s before and %s after.\n",
-		r.Machine, r.Rounds, r.Started, r.Seconds, r.Load[0], r.Load[1])
-	fmt.Fprintf(&b, "A message has %d bytes, goes between %d pairs of users, and counts when it is delivered and acknowledged; µs are CPU of the server's process for each message or login. Medians; least and most of the rounds in brackets.\n\n",
+	fmt.Fprintf(&b, "# The same work, other servers\n\nMade by `make bench-peers`. %s. %s.\n", r.Machine, r.runs())
+	fmt.Fprintf(&b, "A message has %d bytes, goes between %d pairs of users, and counts when it is delivered and acknowledged; µs are CPU of the server's process for each message or login. Medians; in brackets the least and most of the rounds, and how many there were.\n\n",
 		r.Sizes.Bytes, r.Sizes.Pairs)
 	r.mainTable(&b)
 	r.rateTable(&b)
@@ -22,6 +22,15 @@ func (r *report) markdown() string {
 	r.priceTable(&b)
 	r.methods(&b)
 	return b.String()
+}
+
+// runs says when this was measured.
+func (r *report) runs() string {
+	var all []string
+	for _, e := range append(slices.Clone(r.Earlier), r.stretch) {
+		all = append(all, fmt.Sprintf("%s: %d rounds in which the systems take turns, %.0f s, load average %s before and %s after", e.Started, e.Rounds, e.Seconds, e.Load[0], e.Load[1]))
+	}
+	return strings.Join(all, "; ")
 }
 
 // cell is one figure of one system.
@@ -32,7 +41,7 @@ func (r *report) cell(figure, name, unit string) string {
 	}
 	text := number(v.Median) + " " + unit
 	if v.Rounds > 1 {
-		text += fmt.Sprintf(" (%s-%s)", number(v.Least), number(v.Most))
+		text += fmt.Sprintf(" (%s-%s, %d)", number(v.Least), number(v.Most), v.Rounds)
 	}
 	if v.Lost != 0 || v.Wrong != 0 {
 		text += fmt.Sprintf(" **lost %d, doubled or reordered %d**", v.Lost, v.Wrong)
@@ -122,10 +131,11 @@ func (r *report) rateTable(b *strings.Builder) {
 
 // verdicts holds our figures against what they are to reach.
 func (r *report) verdicts(b *strings.Builder) {
-	b.WriteString("Ours divided by the peer's, median of the rounds' ratios, against what is asked of it:\n\n| | peer | ratio | asked | |\n|---|---|---|---|---|\n")
+	b.WriteString("Ours divided by the peer's, median of the rounds' ratios, against what is asked of it:\n\n| | ours | peer | ratio | asked | |\n|---|---|---|---|---|---|\n")
 	for _, f := range figures(r.Sizes) {
 		for _, t := range f.targets {
-			all := ratios(r.Samples, f.name, t.peer)
+			mine := cmp.Or(t.mine, ours)
+			all := ratios(r.Samples, f.name, mine, t.peer)
 			if len(all) == 0 {
 				continue
 			}
@@ -133,7 +143,7 @@ func (r *report) verdicts(b *strings.Builder) {
 			if m > t.most {
 				verdict = "**missed**"
 			}
-			fmt.Fprintf(b, "| %s | %s | %.3f | <= %s | %s |\n", f.title, t.peer, m, number(t.most), verdict)
+			fmt.Fprintf(b, "| %s | %s | %s | %.3f | <= %s | %s |\n", f.title, mine, t.peer, m, number(t.most), verdict)
 		}
 	}
 	b.WriteString("\n")
@@ -141,8 +151,8 @@ func (r *report) verdicts(b *strings.Builder) {
 
 // priceTable has what disk and encryption add.
 func (r *report) priceTable(b *strings.Builder) {
-	names := []string{ours, ours + "-one", ours + "-patient", ours + "-data", ours + "-disk", "ejabberd-disk", pricedPlain, pricedNoise}
-	titles := []string{"memory, no directory", "the same on one loop", "the same, second ticks acknowledged with the next message", "memory, written back to disk later", "disk: fsync before the first tick", "ejabberd, queues on disk as installed", "load tool, plain", "load tool, Noise"}
+	names := []string{ours, ours + "-one", ours + "-taken", ours + "-patient", ours + "-data", ours + "-disk", "ejabberd-disk", pricedPlain, pricedNoise}
+	titles := []string{ours, "-one", "-taken", "-patient", "-data", "-disk", "ejabberd-disk", "load tool, plain", "load tool, Noise"}
 	var rows []figure
 	for _, f := range append(figures(r.Sizes), figure{name: figureContact, title: "first contact of a known device, Noise", unit: "µs"}) {
 		if slices.ContainsFunc(names[1:], func(n string) bool { _, ok := r.Figures[f.name][n]; return ok }) {
@@ -152,7 +162,9 @@ func (r *report) priceTable(b *strings.Builder) {
 	if len(rows) == 0 {
 		return
 	}
-	b.WriteString("What other settings cost: one loop, as Mosquitto has one thread, and safer ones. The two columns of the load tool (`trunkline bench`) belong together; its generator counts a message as done when it has arrived.\n\n| | " + strings.Join(titles, " | ") + " |\n|---|")
+	b.WriteString("What other settings cost. `-one`: one loop, as Mosquitto has one thread. `-taken`: a message is done when it is delivered and the server has taken it, as Mosquitto's; second ticks come all the same, and nobody waits for them. " +
+		"`-patient`: clients acknowledge second ticks with their next message. `-data`: what waits is written back to disk later. `-disk`: fsync before the first tick. `ejabberd-disk`: queues on disk, as installed. " +
+		"The two columns of the load tool (`trunkline bench`) belong together; it counts a message as done when it has arrived.\n\n| | " + strings.Join(titles, " | ") + " |\n|---|")
 	b.WriteString(strings.Repeat("---|", len(names)) + "\n")
 	for _, f := range rows {
 		fmt.Fprintf(b, "| %s |", f.title)
@@ -184,7 +196,7 @@ func (r *report) methods(b *strings.Builder) {
 * A login is everything until messages reach the user: HELLO; CONNECT and SUBSCRIBE; CONNECT, SUB and PING; stream, SASL PLAIN, bind and presence. Only ejabberd checks a password.
 * Memory is the growth of resident memory from page tables, when it stands still. Then ours and ejabberd are asked to collect garbage and it is read again; Mosquitto has none and NATS no such command.
 * Queues are filled by up to %d writers with %d messages under way each, in turns over their users, without any limit that drops. ejabberd says nothing of stored messages: its writers ask with a ping for each write.
-  ejabberd has 1/%d of the users of the others. Fetching includes the logins, the acknowledgements, and what the writers are told.
+  ejabberd has 1/%d of the users of the others or fewer, and %d messages at most. Fetching includes the logins, the acknowledgements, and what the writers are told.
 * NATS core keeps nothing for users who are away.
-`, writersMax, queueInflight, r.Sizes.SlowShare)
+`, writersMax, queueInflight, r.Sizes.SlowShare, slowMessagesMax)
 }

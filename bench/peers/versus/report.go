@@ -1,20 +1,20 @@
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
 
 // report is everything that is written down.
 type report struct {
-	Started string            `json:"started"`
-	Seconds float64           `json:"seconds"`
+	stretch
+	Earlier []stretch         `json:"earlier,omitempty"` // whose samples are among these
 	Machine string            `json:"machine"`
-	Load    [2]string         `json:"load_average"` // before and after
-	Rounds  int               `json:"rounds"`       // that were finished
 	Sizes   sizes             `json:"sizes"`
 	Systems []described       `json:"systems"`
 	Absent  []string          `json:"absent,omitempty"`
@@ -22,6 +22,14 @@ type report struct {
 	Figures map[string]byName `json:"figures"`
 
 	began time.Time
+}
+
+// stretch is when rounds were measured.
+type stretch struct {
+	Started string    `json:"started"`
+	Seconds float64   `json:"seconds"`
+	Load    [2]string `json:"load_average"` // before and after
+	Rounds  int       `json:"rounds"`       // that were finished
 }
 
 // byName has a figure's summaries by the system's name.
@@ -46,6 +54,29 @@ func newReport(z sizes, all []system, absent []string) *report {
 
 // add takes one sample.
 func (r *report) add(s sample) { r.Samples = append(r.Samples, s) }
+
+// continues adds the samples of an earlier run with the same sizes.
+func (r *report) continues(path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	var e report
+	if err := json.Unmarshal(b, &e); err != nil {
+		return fmt.Errorf("%s: %w", path, err)
+	}
+	if e.Machine != r.Machine || e.Sizes.Bytes != r.Sizes.Bytes || e.Sizes.Pairs != r.Sizes.Pairs || e.Sizes.Sessions != r.Sizes.Sessions {
+		return fmt.Errorf("%s was measured on another machine or with other sizes", path)
+	}
+	r.Samples = append(e.Samples, r.Samples...)
+	r.Earlier = append(e.Earlier, e.stretch)
+	for _, s := range e.Systems {
+		if !slices.ContainsFunc(r.Systems, func(d described) bool { return d.Name == s.Name }) {
+			r.Systems = append(r.Systems, s)
+		}
+	}
+	return nil
+}
 
 // finish works out what the samples come to.
 func (r *report) finish() {

@@ -17,7 +17,7 @@ var update = flag.Bool("update", false, "rewrite testdata")
 func testReport() *report {
 	z := short()
 	z.Rounds = 2
-	r := &report{Started: "2026-01-02T03:04:05Z", Machine: "2 processors", Sizes: z, Rounds: 2, Seconds: 60, Load: [2]string{"0.10", "1.20"}, Absent: []string{"nats is not measured: rig: not installed: nats-server"},
+	r := &report{stretch: stretch{Started: "2026-01-02T03:04:05Z", Rounds: 2, Seconds: 60, Load: [2]string{"0.10", "1.20"}}, Machine: "2 processors", Sizes: z, Absent: []string{"nats is not measured: rig: not installed: nats-server"},
 		Systems: []described{{ours, "1", "--ack memory"}, {"mosquitto", "2", "persistence false"}}}
 	for round := range 2 {
 		x := float64(round)
@@ -75,12 +75,42 @@ func TestWhoeverHasLeastIsNamed(t *testing.T) {
 }
 
 func TestRatiosAreOfTheSameRound(t *testing.T) {
-	got := ratios(testReport().Samples, "inflight 1", "mosquitto")
+	got := ratios(testReport().Samples, "inflight 1", ours, "mosquitto")
 	if len(got) != 2 || got[0] != 30.0/25 || got[1] != 40.0/50 {
 		t.Fatalf("%v", got)
 	}
-	if got := ratios(testReport().Samples, "inflight 1", "nats"); len(got) != 0 {
+	if got := ratios(testReport().Samples, "inflight 1", ours, "nats"); len(got) != 0 {
 		t.Fatalf("%v", got)
+	}
+}
+
+func TestASystemThatCameLaterIsComparedWithTheLastRounds(t *testing.T) {
+	all := append(testReport().Samples, sample{System: ours + "-taken", Figure: "inflight 1", Value: 25})
+	if got := ratios(all, "inflight 1", ours+"-taken", "mosquitto"); len(got) != 1 || got[0] != 25.0/50 {
+		t.Fatalf("%v", got)
+	}
+}
+
+func TestARunIsContinued(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "a.json")
+	if err := testReport().write(options{json: path}); err != nil {
+		t.Fatal(err)
+	}
+	r := testReport()
+	n := len(r.Samples)
+	r.Systems = r.Systems[:1]
+	if err := r.continues(path); err != nil {
+		t.Fatal(err)
+	}
+	if len(r.Samples) != 2*n || len(r.Earlier) != 1 || r.Earlier[0].Rounds != 2 || len(r.Systems) != 2 {
+		t.Fatalf("%d samples, earlier %+v, systems %+v", len(r.Samples), r.Earlier, r.Systems)
+	}
+	r.Machine = "another"
+	if err := r.continues(path); err == nil {
+		t.Fatal("another machine's figures are taken")
+	}
+	if err := r.continues(path + "x"); err == nil {
+		t.Fatal("a file that is not there is taken")
 	}
 }
 

@@ -30,15 +30,16 @@ func systems(program string) []system {
 		{kind: rig.NATS{}, dialect: wire.NATS{}},
 		xmpp(false),
 		line(ours+"-one", true, "--ack", "memory", "--data", "off", "--loops", "1"),
-		patient(line(ours+"-patient", true, "--ack", "memory", "--data", "off")),
+		spoken(line(ours+"-taken", true, "--ack", "memory", "--data", "off"), wire.Trunkline{Taken: true}),
+		spoken(line(ours+"-patient", true, "--ack", "memory", "--data", "off"), wire.Trunkline{Patient: true}),
 		line(ours+"-data", true, "--ack", "memory"),
 		line(ours+"-disk", true, "--ack", "disk"),
 		xmpp(true),
 	}
 }
 
-// patient has the users of our server acknowledge second ticks with their next message.
-func patient(s system) system {
-	s.dialect = wire.Trunkline{Patient: true}
+// spoken is a system with other clients.
+func spoken(s system, d wire.Dialect) system {
+	s.dialect = d
 	return s
 }

@@ -12,6 +12,8 @@ type Trunkline struct {
 	// Patient: second ticks are not acknowledged at once but together with the next message, whichever way it goes, or when ticksOwedMax of them have
 	// come. The protocol lets a client wait for a moment. Else all that came in one read is acknowledged in the same turn.
 	Patient bool
+	// Taken: a message is done for its sender when the server has taken it, as with MQTT. Second ticks come all the same; nobody waits for them.
+	Taken bool
 }
 
 // ticksOwedMax is how many entries a device may leave without its ACK (docs/protocol.md, "Window").
@@ -21,7 +23,7 @@ const ticksOwedMax = 32
 const userBase = 1_000_000_000
 
 // Marks implements Dialect.
-func (Trunkline) Marks() Marks { return Marks{Accepted: true, Confirmed: true} }
+func (t Trunkline) Marks() Marks { return Marks{Accepted: true, Confirmed: !t.Taken} }
 
 // Hello implements Dialect.
 func (Trunkline) Hello(dst []byte, s *Session) []byte {
