@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // AgentConfig says how an agent waits for coordinators.
@@ -158,6 +159,9 @@ func (a *agent) work(ctx context.Context, w *wire, from string, cmd crewCommand)
 	}()
 	for {
 		st, err := c.ask(ctx, cmd)
+		if ctx.Err() != nil {
+			return // the agent ends: its coordinator sees that it is lost
+		}
 		if err != nil && st.Error == "" {
 			st.Error = err.Error()
 		}
@@ -246,9 +250,12 @@ func (r *remote) ask(ctx context.Context, cmd crewCommand) (st crewStat, err err
 	return st, nil
 }
 
-// close implements crewPost: the agent ends what it runs.
+// close implements crewPost: the agent ends what it runs, and hangs up when it is free for another job.
 func (r *remote) close() error {
-	_ = r.w.say(crewCommand{Do: crewEnd}, agentHandshakeTimeout)
+	if err := r.w.say(crewCommand{Do: crewEnd}, agentHandshakeTimeout); err == nil {
+		_ = r.w.conn.SetReadDeadline(time.Now().Add(agentEndMax))
+		_, _ = io.Copy(io.Discard, r.w.conn)
+	}
 	_ = r.w.conn.Close()
 	return nil
 }

@@ -59,6 +59,8 @@ const (
 	agentSilenceMax = 30 * time.Second
 	// agentBeginMax is how long an agent may take to start its processes: each takes a twentieth of a second.
 	agentBeginMax = 2 * time.Minute
+	// agentEndMax is how long a coordinator waits at the end for an agent to end its processes.
+	agentEndMax = 2 * stopTimeout
 	// agentStrangersMax bounds the connections that have not proved the key; one more is closed at once and counted.
 	agentStrangersMax = 16
 	// agentMessageBytesMax bounds one message: an order with 4,096 source addresses, or an answer with all histograms. A longer one ends the connection.
