@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 
@@ -186,11 +185,11 @@ func (o *options) folder() (string, error) {
 	dir := o.state
 	if dir == "" {
 		var err error
-		if dir, err = stateFolder(); err != nil {
+		if dir, err = client.StateFolder(); err != nil {
 			return "", fmt.Errorf("%w; --state names a folder for state and history", err)
 		}
 	}
-	dir = filepath.Join(dir, fileName(oneName(o.server)))
+	dir = filepath.Join(dir, client.ServerFolder(o.server))
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return "", fmt.Errorf("make folder for the state: %w", err)
 	}
@@ -200,44 +199,4 @@ func (o *options) folder() (string, error) {
 // file is a file of this device.
 func (o *options) file(folder, kind string) string {
 	return filepath.Join(folder, fmt.Sprintf("%d-%d.%s", o.user, o.device, kind))
-}
-
-// stateFolder is where programs keep state for this user.
-func stateFolder() (string, error) {
-	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "trunkline"), nil
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", fmt.Errorf("no home directory: %w", err)
-	}
-	if runtime.GOOS == "darwin" {
-		return filepath.Join(home, "Library", "Application Support", "trunkline"), nil
-	}
-	return filepath.Join(home, ".local", "state", "trunkline"), nil
-}
-
-// oneName gives the usual names of this machine's loopback one name: a device that was used as localhost:5222 and as
-// 127.0.0.1:5222 would register twice.
-func oneName(addr string) string {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return addr
-	}
-	switch strings.ToLower(host) {
-	case "", "localhost", "localhost.", "0.0.0.0", "::", "::1":
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(strings.ToLower(host), port)
-}
-
-// fileName makes one path element of a server's address.
-func fileName(addr string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-':
-			return r
-		}
-		return '_'
-	}, addr)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"path/filepath"
 
+	"trunkline/client"
 	"trunkline/server"
 )
 
@@ -12,7 +13,7 @@ const dataOff = "off"
 
 // dataFolder is where a server of this user keeps its data when nobody says where.
 func dataFolder() (string, error) {
-	folder, err := stateFolder()
+	folder, err := client.StateFolder()
 	if err != nil {
 		return "", err
 	}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -73,55 +72,15 @@ func (o *deviceOptions) open() (client.State, error) {
 	folder := o.state
 	if folder == "" {
 		var err error
-		if folder, err = stateFolder(); err != nil {
+		if folder, err = client.StateFolder(); err != nil {
 			return nil, fmt.Errorf("%w; --state names a folder for the state", err)
 		}
 	}
-	folder = filepath.Join(folder, fileName(oneName(o.server)))
+	folder = filepath.Join(folder, client.ServerFolder(o.server))
 	if err := os.MkdirAll(folder, 0o700); err != nil {
 		return nil, fmt.Errorf("make folder for the state: %w", err)
 	}
 	return client.OpenState(filepath.Join(folder, fmt.Sprintf("%d-%d.state", o.user, o.device)))
-}
-
-// stateFolder is where programs keep state for this user.
-func stateFolder() (string, error) {
-	if dir := os.Getenv("XDG_STATE_HOME"); filepath.IsAbs(dir) {
-		return filepath.Join(dir, "trunkline"), nil
-	}
-	home, err := os.UserHomeDir()
-	if err != nil {
-		return "", fmt.Errorf("no home directory: %w", err)
-	}
-	if runtime.GOOS == "darwin" {
-		return filepath.Join(home, "Library", "Application Support", "trunkline"), nil
-	}
-	return filepath.Join(home, ".local", "state", "trunkline"), nil
-}
-
-// oneName gives the usual names of this machine's loopback one name: a device that was used as localhost:5222 and as
-// 127.0.0.1:5222 would register twice, and the first registration could never be used again.
-func oneName(addr string) string {
-	host, port, err := net.SplitHostPort(addr)
-	if err != nil {
-		return addr
-	}
-	switch strings.ToLower(host) {
-	case "", "localhost", "localhost.", "0.0.0.0", "::", "::1":
-		host = "127.0.0.1"
-	}
-	return net.JoinHostPort(strings.ToLower(host), port)
-}
-
-// fileName makes one path element of a server's address.
-func fileName(addr string) string {
-	return strings.Map(func(r rune) rune {
-		switch {
-		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '.', r == '-':
-			return r
-		}
-		return '_'
-	}, addr)
 }
 
 // options are what Dial needs.
