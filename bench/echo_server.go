@@ -41,9 +41,14 @@ func (h *echoHandler) OnPanic(netpoll.ConnID, any, []byte) {}
 
 // runNetpollEcho is the child process "netpoll": an echo server on our reactor, one loop.
 func runNetpollEcho(poller string, stdin io.Reader, stdout io.Writer) error {
+	return runOneLoop(poller, stdin, stdout, func(echo echoHandler) netpoll.Handler { return &echo })
+}
+
+// runOneLoop is a child process that serves with a handler on one loop of our reactor.
+func runOneLoop(poller string, stdin io.Reader, stdout io.Writer, handler func(echoHandler) netpoll.Handler) error {
 	var open atomic.Int64
 	r, err := netpoll.New(netpoll.Config{Loops: 1, Poller: poller}, func(l *netpoll.Loop) netpoll.Handler {
-		return &echoHandler{loop: l, open: &open}
+		return handler(echoHandler{loop: l, open: &open})
 	})
 	if err != nil {
 		return err

@@ -1,11 +1,9 @@
 package bench
 
 import (
-	"context"
 	"encoding/binary"
 	"io"
 	"slices"
-	"sync/atomic"
 
 	"trunkline/codec"
 	"trunkline/netpoll"
@@ -189,26 +187,9 @@ func (h *fanoutHandler) write(conn uint32, b []byte) {
 
 // runNetpollFanout is the child process fanoutNetpoll: one loop.
 func runNetpollFanout(stdin io.Reader, stdout io.Writer) error {
-	var open atomic.Int64
-	r, err := netpoll.New(netpoll.Config{Loops: 1}, func(l *netpoll.Loop) netpoll.Handler {
-		h := &fanoutHandler{echoHandler: echoHandler{loop: l, open: &open}}
+	return runOneLoop("", stdin, stdout, func(echo echoHandler) netpoll.Handler {
+		h := &fanoutHandler{echoHandler: echo}
 		h.fan = &fanout{write: h.write}
 		return h
 	})
-	if err != nil {
-		return err
-	}
-	ln, err := r.Listen(netpoll.ListenConfig{Addr: "127.0.0.1:0"})
-	if err != nil {
-		return err
-	}
-	if err := r.Start(); err != nil {
-		return err
-	}
-	defer func() {
-		ctx, cancel := context.WithTimeout(context.Background(), stopTimeout)
-		defer cancel()
-		_ = r.Shutdown(ctx) // the measurement is over
-	}()
-	return serveParent(childHello{Addr: ln.Addr().String()}, openCount{&open}, stdin, stdout)
 }

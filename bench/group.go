@@ -133,7 +133,7 @@ func Group(ctx context.Context, cfg GroupConfig, env Env) (*Report, error) {
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	flags := []string{"--group-members", strconv.Itoa(max(cfg.Members, 2))}
+	flags := []string{"--loops", "1", "--group-members", strconv.Itoa(max(cfg.Members, 2))} // one loop, as those that only write have
 	if cfg.Ack != AckDefault {
 		flags = append(flags, "--ack", string(cfg.Ack))
 	}
