@@ -153,9 +153,18 @@ func (r *pollerRig) until(what string, ok func() bool) {
 	}
 }
 
-// quiet does something and sees that the loop has no batch of its own for a while.
+// quiet does something and sees that the loop has no batch of its own for a while, after it has none left from before.
 func (r *pollerRig) quiet(d time.Duration, f func()) {
 	r.t.Helper()
+	for !r.still(d/4, func() {}) {
+	}
+	if !r.still(d, f) {
+		r.t.Error("the loop had a batch that nobody has asked for")
+	}
+}
+
+// still does something and says whether no batch follows within d.
+func (r *pollerRig) still(d time.Duration, f func()) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	before, over := r.batches, false
@@ -170,9 +179,7 @@ func (r *pollerRig) quiet(d time.Duration, f func()) {
 	for !over && r.batches == before {
 		r.changed.Wait()
 	}
-	if r.batches != before {
-		r.t.Error("the loop had a batch that nobody has asked for")
-	}
+	return r.batches == before
 }
 
 // untilReport waits until tag was reported with all the bits of ev at least n times.
