@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 )
 
@@ -135,6 +136,11 @@ func (r *Report) WriteTable(w io.Writer) error {
 	t := newTable(w)
 	t.row("bench "+r.Bench, fmt.Sprintf("%s, %.1f s", r.Machine.String(), r.Seconds))
 	switch {
+	case r.Aborted: // what belongs to the kind may be half done
+		t.row("aborted", "these are the figures of the time before")
+		for _, f := range r.keyFigures() {
+			t.row(f.Name, strings.TrimSpace(f.Value+" "+f.Unit))
+		}
 	case r.Message != nil:
 		r.messageRows(t)
 	case r.Connect != nil:

@@ -18,6 +18,9 @@ func TestBenchRefusesWrongFlagsInOneLine(t *testing.T) {
 		name, args, want string
 	}{
 		{"no kind", "bench", "Usage: trunkline bench"},
+		{"a comparison of one", "bench compare a.json", "two result files are compared"},
+		{"a comparison of three", "bench compare a b c --json", "two result files are compared"},
+		{"a comparison with a flag that is none", "bench compare a b --out x", "unknown flag --out"},
 		{"an unknown kind", "bench fly", `unknown kind "fly"`},
 		{"an unknown flag", "bench message --speed 3", "unknown flag --speed"},
 		{"a word that is no flag", "bench message fast", `"fast" is not a flag`},
@@ -69,7 +72,8 @@ func TestBenchRefusesWrongFlagsInOneLine(t *testing.T) {
 func TestBenchHelpListsTheFlags(t *testing.T) {
 	for args, want := range map[string][]string{
 		"bench --help":          {"echo", "connect", "message", "login", "storm"},
-		"bench message --help":  {"--pairs", "--rate", "--inflight", "--duration", "--size", "--warmup", "--transport", "--json", "--server"},
+		"bench compare --help":  {"--json", "--html"},
+		"bench message --help":  {"--out", "--quiet", "--pairs", "--rate", "--inflight", "--duration", "--size", "--warmup", "--transport", "--json", "--server"},
 		"bench connect --help":  {"--connections", "--from", "--raw", "--transport", "--json", "--server"},
 		"bench login --help":    {"--logins", "--rate", "--rounds", "--json", "--server"},
 		"bench storm --help":    {"--clients", "--factor", "--offered", "--pairs", "--rate", "--calm", "--recover", "--out", "--json"},
