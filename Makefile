@@ -1,6 +1,7 @@
 # Trunkline: what can be done here. `make help` lists it.
 GO         ?= go
 STATICCHECK = v0.8.2
+NFPM        = v2.43.4
 SYSTEMS     = linux freebsd darwin
 FUZZTIME   ?= 10s
 BENCHTIME  ?= 1s
@@ -13,7 +14,7 @@ ARCH       ?= amd64
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build chat run test crash soak check fmt vet staticcheck house shellcheck race fuzz bench bench-figures bench-storm bench-durable bench-group bench-mix-stalled bench-peers cover freebsd freebsd-pkg freebsd-run clean
+.PHONY: help build chat run test crash soak check fmt vet staticcheck house shellcheck race fuzz bench bench-figures bench-storm bench-durable bench-group bench-mix-stalled bench-peers cover freebsd freebsd-pkg deb freebsd-run clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -145,6 +146,14 @@ freebsd-pkg: ## an installable FreeBSD package in out/freebsd-ARCH, made on any 
 
 freebsd-run: ## run the FreeBSD build: tests, a server with clients, two benchmarks; natively, or through the translator FBSDRUN (SHORT=1, PACKAGES=...)
 	@GO="$(GO)" sh freebsd/run.sh
+
+deb: ## a Debian package in out/deb (ARCH=amd64 or arm64)
+	rm -rf out/deb
+	GOOS=linux GOARCH=$(ARCH) $(GO) build -trimpath -ldflags '-s -w' -o out/deb/trunkline ./cmd/trunkline
+	@version="$$($(GO) run ./cmd/trunkline version | cut -d' ' -f2 | cut -d+ -f1)" && \
+	 BINARY=out/deb/trunkline ARCH=$(ARCH) VERSION=$$version SOURCE_DATE_EPOCH="$$(git log -1 --format=%ct 2>/dev/null || echo 0)" GOFLAGS= \
+	 $(GO) run github.com/goreleaser/nfpm/v2/cmd/nfpm@$(NFPM) package --config linux/nfpm.yaml --packager deb --target out/deb/
+	@if command -v dpkg-deb >/dev/null; then TRUNKLINE_DEB=$$(ls $(CURDIR)/out/deb/*.deb) $(GO) test -count=1 -run BuiltPackage ./linux; fi
 
 clean: ## remove what was built
 	rm -rf bin out
