@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"path"
+	"strings"
 )
 
 // Apply does what p proposes: first what Undo needs goes to the disk, then the files are replaced, each as a whole, then the
@@ -13,7 +14,7 @@ import (
 func (s Setup) Apply(p *Proposal) error {
 	r, err := readRecord(s.Disk, p.Machine.OS)
 	if err != nil {
-		return errors.Join(ErrNothing, err)
+		return errors.Join(err, ErrNothing)
 	}
 	r.remember(p)
 	if err := s.write(p, &r); err != nil {
@@ -43,7 +44,7 @@ func (s Setup) write(p *Proposal, r *record) error {
 	}
 	st := stage{disk: s.Disk}
 	if err := s.prepare(p, r, &st); err != nil {
-		return errors.Join(ErrNothing, err, st.abandon())
+		return errors.Join(err, st.abandon(), ErrNothing)
 	}
 	moved := false
 	err := st.commit(func(name string) {
@@ -54,7 +55,7 @@ func (s Setup) write(p *Proposal, r *record) error {
 		}
 	})
 	if err != nil && !moved {
-		err = errors.Join(ErrNothing, err)
+		err = errors.Join(err, ErrNothing)
 	}
 	return err
 }
@@ -94,35 +95,43 @@ func (s Setup) prepare(p *Proposal, r *record, st *stage) error {
 	return nil
 }
 
-// next are commands for what Apply does not do itself.
-func (p *Proposal) next() []string {
+// next are commands for what Apply and Undo do not do themselves. Below another root nothing runs that could be started anew.
+func (s Setup) next(p *Proposal, undo bool) []string {
+	root := strings.TrimSuffix(s.Root, "/")
+	class, inRoot := ourClass, ""
+	if undo {
+		class = "default"
+	}
+	if root != "" {
+		inRoot = " -R " + root
+	}
 	var list []string
 	restart, reboot := false, false
-	for _, f := range p.Files {
+	for i := range p.Files {
+		f := &p.Files[i]
 		if !f.writes() {
 			continue
 		}
 		switch f.Format {
 		case LoginConf:
-			list = append(list, "cap_mkdb /"+f.Path, "pw usermod trunkline -L "+ourClass)
-			restart = true
+			list = append(list, "cap_mkdb "+root+"/"+f.Path, "pw"+inRoot+" usermod trunkline -L "+class)
 		case Systemd:
-			list = append(list, "systemctl daemon-reload")
-			restart = true
-		case RcConf:
-			restart = true
-		case LoaderConf:
-			reboot = true
+			if s.System != nil {
+				list = append(list, "systemctl daemon-reload")
+			}
 		}
+		restart = restart || f.Format == LoginConf || f.Format == Systemd || f.Format == RcConf
+		reboot = reboot || f.Format == LoaderConf
 	}
 	for _, c := range p.Values {
-		restart = restart || c.Action == ActionRestart
 		if c.Action == ActionReboot && p.Machine.OS == Linux {
 			list = append(list, c.Limit.atBoot(c.Set))
 		}
+		restart = restart || c.Action == ActionRestart
 		reboot = reboot || c.Action == ActionReboot
 	}
 	switch {
+	case s.System == nil:
 	case reboot:
 		list = append(list, "reboot")
 	case restart && p.Machine.OS == Linux:

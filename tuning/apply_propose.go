@@ -41,7 +41,7 @@ type Change struct {
 // FileChange is what Apply does about one file.
 type FileChange struct {
 	Path   string // relative to the root
-	Format Format // 0 when it comes from Undo
+	Format Format
 	Action Action
 	Before string // block that is there; "" for none
 	Block  string // block that shall be there
@@ -53,7 +53,8 @@ type FileChange struct {
 	text    []byte // the whole file as it shall be
 }
 
-func (f *FileChange) writes() bool { return f.Action == ActionCreate || f.Action == ActionChange }
+// writes says whether anything happens to the file.
+func (f *FileChange) writes() bool { return f.Action != ActionNone && f.Action != ActionSame }
 
 // Proposal is what Apply will do, or has done.
 type Proposal struct {
@@ -70,6 +71,7 @@ type Proposal struct {
 type Setup struct {
 	Disk   Disk
 	System System // nil: files only
+	Root   string // how commands in Next name the root; "" for this machine's
 }
 
 // Propose says what Apply would do and changes nothing. lower allows to make values smaller.
@@ -109,7 +111,7 @@ func (s Setup) Propose(load Load, m Machine, lower bool) (*Proposal, error) {
 		}
 		p.Files = append(p.Files, file)
 	}
-	p.Next = p.next()
+	p.Next = s.next(p, false)
 	return p, nil
 }
 
@@ -133,7 +135,7 @@ func proposeValue(row *Row, load Load, m Machine, lower bool) (c Change, ok bool
 		case set != row.Have:
 			c.Action = ActionSet
 		case held:
-			c.Action, c.Reason = ActionKeep, "it is larger than it should be; --lower allows to make it smaller"
+			c.Action, c.Set, c.Reason = ActionKeep, Value{}, "it is larger than it should be; --lower allows to make it smaller"
 		}
 		return c, c.Action != ""
 	case row.Verdict == Fit:
@@ -244,8 +246,9 @@ func (f Format) fromNow(line renderLine, now Value, alone bool, m Machine, lower
 		line.note = fmt.Sprintf("%s by itself, which is enough: no line.", now)
 		line.value = Value{}
 	case held:
-		note = fmt.Sprintf("%s stays %s: --lower writes %s", l.Name, now, line.value)
-		line.note = fmt.Sprintf("%s now, and it would have to be lowered to %s: no line.", now, line.value)
+		lowered, _ := settle(l, now, line.need, line.value, true)
+		note = fmt.Sprintf("%s stays %s: --lower writes %s", l.Name, now, lowered)
+		line.note = fmt.Sprintf("%s now, and it would have to be lowered to %s: no line.", now, lowered)
 		line.value = Value{}
 	case set == now && set != line.value:
 		line.note = fmt.Sprintf("It was %s already; %s would do.", now, line.need)

@@ -67,6 +67,7 @@ func readRecord(d Disk, system OS) (record, error) {
 
 // file is the record as it is written.
 func (r *record) file() (File, error) {
+	r.Values, r.Files = list(r.Values), list(r.Files)
 	text, err := json.MarshalIndent(r, "", "  ")
 	return File{Text: append(text, '\n'), Mode: 0o600, UID: -1, GID: -1}, err
 }

@@ -34,7 +34,7 @@ func TestApplyWritesEachFileBetweenMarkersAndUndoPutsAllBack(t *testing.T) {
 				small.Numbers[i] /= 2
 			}
 			b.values[victim.Name] = small
-			s := Setup{disk, b}
+			s := Setup{Disk: disk, System: b}
 			p, err := applied(t, s, b.machine, false)
 			if err != nil {
 				t.Fatal(err)
@@ -185,7 +185,7 @@ func TestApplyNeverLowersUnlessTold(t *testing.T) {
 	b.values[most.Name] = Number(b.values[most.Name].Numbers[0] * 3)
 	was := maps.Clone(b.values)
 	dir, disk := image(t, FreeBSD, freebsdFiles)
-	p, err := applied(t, Setup{disk, b}, b.machine, false)
+	p, err := applied(t, Setup{Disk: disk, System: b}, b.machine, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestApplyNeverLowersUnlessTold(t *testing.T) {
 	if !kept {
 		t.Errorf("nobody is told that %s stays: %+v", most.Name, p.Values)
 	}
-	if _, err := applied(t, Setup{disk, b}, b.machine, true); err != nil {
+	if _, err := applied(t, Setup{Disk: disk, System: b}, b.machine, true); err != nil {
 		t.Fatal(err)
 	}
 	text = tree(t, dir)["etc/sysctl.conf"]
@@ -268,7 +268,7 @@ func TestUndoLeavesWhatOthersHaveChangedSince(t *testing.T) {
 	b := bigBox(t, FreeBSD)
 	l := firstOf(t, b, Sysctl, AtLeast)
 	b.values[l.Name] = Number(2)
-	s := Setup{disk, b}
+	s := Setup{Disk: disk, System: b}
 	if _, err := applied(t, s, b.machine, false); err != nil {
 		t.Fatal(err)
 	}
@@ -301,7 +301,7 @@ func TestARefusedValueIsNamedAndStaysInTheRecord(t *testing.T) {
 	b := bigBox(t, FreeBSD)
 	l := firstOf(t, b, Sysctl, AtLeast)
 	b.values[l.Name] = Number(2)
-	s := Setup{disk, b}
+	s := Setup{Disk: disk, System: b}
 	b.refuse[l.Name] = fmt.Errorf("%w: no", ErrRefused)
 	p, err := applied(t, s, b.machine, false)
 	if err != nil || len(p.Left()) != 1 || !strings.Contains(p.Left()[0].Problem, "refuses") {
@@ -379,6 +379,25 @@ func TestAJailHasNoLoader(t *testing.T) {
 			t.Errorf("%s: %s", f.Path, f.Action)
 		}
 	}
+}
+
+func TestTwoAtATimeAreKeptApart(t *testing.T) {
+	_, disk := image(t, FreeBSD, nil)
+	first, err := disk.Lock(FreeBSD)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := disk.Lock(FreeBSD); !errors.Is(err, ErrLocked) {
+		t.Errorf("the second: %v", err)
+	}
+	if err := first.Close(); err != nil {
+		t.Fatal(err)
+	}
+	third, err := disk.Lock(FreeBSD)
+	if err != nil {
+		t.Fatalf("after the first has ended: %v", err)
+	}
+	_ = third.Close() // of a directory
 }
 
 func TestOwnerAndPermissionsOfAFileStay(t *testing.T) {

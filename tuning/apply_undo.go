@@ -27,12 +27,18 @@ func (s Setup) ProposeUndo(m Machine) (*Proposal, error) {
 	for _, v := range r.Values {
 		p.Values = append(p.Values, s.undoValue(&v, m.OS))
 	}
+	p.Next = s.next(p, true)
 	return p, nil
 }
 
 // undoFile takes our block out of a file as it is now, or puts the one back that was there. The rest of the file is left as it is.
 func (s Setup) undoFile(r *recordedFile) (FileChange, error) {
 	out := FileChange{Path: r.Path, Action: ActionRestore, Block: r.Block}
+	for _, f := range Formats() {
+		if f.Place() == r.Path {
+			out.Format = f
+		}
+	}
 	was, err := s.Disk.Read(r.Path)
 	if errors.Is(err, fs.ErrNotExist) {
 		out.Action, out.Notes = ActionNone, []string{"it is not there any more"}
@@ -107,7 +113,7 @@ func (s Setup) Undo(p *Proposal) error {
 			next := f.was
 			next.Text = f.text
 			if err := st.put(f.Path, next); err != nil {
-				return errors.Join(ErrNothing, err, st.abandon())
+				return errors.Join(err, st.abandon(), ErrNothing)
 			}
 		case ActionRemove:
 			st.drop(f.Path)
@@ -124,7 +130,7 @@ func (s Setup) Undo(p *Proposal) error {
 	})
 	if err != nil {
 		if !moved {
-			err = errors.Join(ErrNothing, err)
+			err = errors.Join(err, ErrNothing)
 		}
 		return err
 	}

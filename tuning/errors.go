@@ -40,6 +40,8 @@ var (
 	ErrNoSystem = errors.New("there is no directory etc in it")
 	// ErrRecord: what Undo needs was damaged or is of a later version.
 	ErrRecord = errors.New("the record of what was changed can't be used")
+	// ErrLocked: somebody applies or undoes below the same root.
+	ErrLocked = errors.New("another apply is under way")
 	// ErrNothing: an error came before anything was changed.
 	ErrNothing = errors.New("nothing was changed")
 	// ErrNothingToUndo: nothing was applied, or it was taken back.

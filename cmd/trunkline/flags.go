@@ -178,9 +178,9 @@ func kindOf(f *flag.Flag) kind {
 		return kind{"time", "a time like 10s or 4m"}
 	case *server.Rate:
 		return kind{"rate", "a rate like 100/1000 or none"}
-	case *server.Bytes:
+	case *server.Bytes, *sizeFlag:
 		return kind{"size", "a size like 4096, 64KiB or 1GiB"}
-	case int:
+	case int, int64:
 		return kind{"number", "a whole number"}
 	case bool:
 		return kind{"", "true or false"}

@@ -10,9 +10,9 @@ import (
 const (
 	exitOK        = 0
 	exitFailed    = 1   // the work could not be done: port in use, lock held, nobody answers
-	exitUsage     = 2   // wrong flags, wrong configuration
+	exitUsage     = 2   // wrong flags, wrong configuration; of `tune check` also: it can't be told
 	exitTimeout   = 3   // what was waited for did not happen in time
-	exitInterrupt = 130 // a second Ctrl-C
+	exitInterrupt = 130 // a second Ctrl-C; of `bench` and `tune watch` the first
 )
 
 // command is one row of the table of subcommands. run gets the arguments behind the name and answers the exit code.
@@ -45,6 +45,7 @@ func commands() []command {
 		{"privacy", "show or change who sees what of a user", askCommand("privacy", privacyVerbs)},
 		{"account", "delete a user's account", askCommand("account", accountVerbs)},
 		{"report", "tell the operator about a user", askCommand("report", reportVerbs)},
+		{"tune", "say what this machine must be set to, and set it", runTune},
 		{"bench", "load a server and report what it costs", runBench},
 		{"version", "print version and build", runVersion},
 		{"help", "print this list", runHelp},
