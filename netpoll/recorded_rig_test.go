@@ -20,7 +20,7 @@ type answer struct {
 // EAGAIN. The descriptors are real, so that close(2) has something to close.
 type recordedSockets struct {
 	t       *testing.T
-	accepts []answer // n: connections have no bytes; an errno, or a connection
+	accepts []answer // an errno, or a connection
 	reads   []answer
 	writes  []answer
 	owed    unix.Errno // SO_ERROR
@@ -94,10 +94,9 @@ type recordedRig struct {
 	script  *script
 	opened  []ConnID
 	ends    []CloseReason
-	got     int  // bytes of OnData
-	finned  int  // calls of OnHalfClose
-	roomed  int  // calls of OnWritable
-	listens bool // it has a listener
+	got     int // bytes of OnData
+	finned  int // calls of OnHalfClose
+	roomed  int // calls of OnWritable
 }
 
 func newRecordedRig(t *testing.T) *recordedRig {
