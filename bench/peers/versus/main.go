@@ -143,38 +143,47 @@ func installed(all []system, want func(string) bool) (there []system, absent []s
 	return there, absent
 }
 
-// rounds measures everything, system after system within each step within each round. A system that fails is reported and goes on with its next step.
-func rounds(ctx context.Context, all []system, o options, r *report, save func() error, progress io.Writer) error {
-	wanted := chosen(o.steps)
-	var failed error
+// rounds measures everything, system after system within each step within each round. A system that fails is reported and goes on with its next step; of a
+// round that was ended by ctx nothing counts, for systems are compared by whole rounds.
+func rounds(ctx context.Context, all []system, o options, r *report, save func() error, progress io.Writer) (failed error) {
 	for round := range o.sizes.Rounds {
-		for _, st := range steps(o.sizes) {
-			for _, s := range all {
-				if ctx.Err() != nil {
-					return ctx.Err()
-				}
-				if !wanted(st.name) || !st.fits(s) {
-					continue
-				}
-				began := time.Now()
-				err := st.run(ctx, s, o.sizes, r.add)
-				fmt.Fprintf(progress, "round %d, %s, %s: %.1f s, load %s\n", round+1, st.name, s.kind.Name(), time.Since(began).Seconds(), loadAverage())
-				if err != nil {
-					err = fmt.Errorf("round %d, %s: %w", round+1, st.name, err)
-					fmt.Fprintln(progress, "versus:", err)
-					failed = errors.Join(failed, err)
-				}
-			}
-		}
-		if wanted("price") {
-			if err := prices(ctx, o, round, r.add); err != nil {
-				failed = errors.Join(failed, err)
-			}
+		finished := len(r.Samples)
+		failed = errors.Join(failed, oneRound(ctx, all, o, round, r.add, progress))
+		if ctx.Err() != nil {
+			r.Samples = r.Samples[:finished]
+			return ctx.Err()
 		}
 		r.Rounds = round + 1
 		if err := save(); err != nil {
 			return errors.Join(failed, err)
 		}
+	}
+	return failed
+}
+
+// oneRound is one round, counted from 0.
+func oneRound(ctx context.Context, all []system, o options, round int, add func(sample), progress io.Writer) (failed error) {
+	wanted := chosen(o.steps)
+	for _, st := range steps(o.sizes) {
+		for _, s := range all {
+			if ctx.Err() != nil {
+				return ctx.Err()
+			}
+			if !wanted(st.name) || !st.fits(s) {
+				continue
+			}
+			began := time.Now()
+			err := st.run(ctx, s, o.sizes, add)
+			fmt.Fprintf(progress, "round %d, %s, %s: %.1f s, load %s\n", round+1, st.name, s.kind.Name(), time.Since(began).Seconds(), loadAverage())
+			if err != nil {
+				err = fmt.Errorf("round %d, %s: %w", round+1, st.name, err)
+				fmt.Fprintln(progress, "versus:", err)
+				failed = errors.Join(failed, err)
+			}
+		}
+	}
+	if wanted("price") {
+		failed = errors.Join(failed, prices(ctx, o, round, add))
 	}
 	return failed
 }

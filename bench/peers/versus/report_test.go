@@ -3,12 +3,16 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"flag"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"trunkline/bench/peers/rig"
 )
 
 var update = flag.Bool("update", false, "rewrite testdata")
@@ -111,6 +115,22 @@ func TestARunIsContinued(t *testing.T) {
 	}
 	if err := r.continues(path + "x"); err == nil {
 		t.Fatal("a file that is not there is taken")
+	}
+}
+
+func TestARoundThatWasEndedDoesNotCount(t *testing.T) {
+	r := testReport()
+	n, saved := len(r.Samples), 0
+	ctx, cancel := context.WithCancel(context.Background())
+	fails := system{kind: rig.Trunkline{Program: "/nonexistent", Title: ours}}
+	o := options{sizes: short(), steps: "sessions"}
+	save := func() error { saved++; return nil }
+	if err := rounds(ctx, []system{fails}, o, r, save, io.Discard); err == nil || saved != 1 || r.Rounds != 1 {
+		t.Fatalf("a system that fails: %v, saved %d times, %d rounds", err, saved, r.Rounds)
+	}
+	cancel()
+	if err := rounds(ctx, []system{fails}, o, r, save, io.Discard); !errors.Is(err, context.Canceled) || saved != 1 || len(r.Samples) != n {
+		t.Fatalf("an ended run: %v, saved %d times, %d samples", err, saved, len(r.Samples))
 	}
 }
 
