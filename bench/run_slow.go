@@ -40,7 +40,7 @@ func (r *run) slow(ctx context.Context) error {
 	out := &RunSlow{AckTimeout: r.cfg.AckTimeout.Seconds(), Seconds: r.cfg.Stall.Seconds()}
 	r.out.Slow = out
 	var before, after int64
-	r.weigh(&before)
+	r.glance(&before)
 	r.closes(out, false)
 	r.stage("stall")
 	if _, err := r.span(spanEvent); err != nil {
@@ -57,7 +57,7 @@ func (r *run) slow(ctx context.Context) error {
 	}
 	r.held(out)
 	out.Waiting = r.last.at(countBehind)
-	r.weigh(&after)
+	r.glance(&after)
 	if before > 0 && after > 0 {
 		out.GrownBytes = ptr(after - before)
 	}

@@ -86,7 +86,7 @@ func (r *run) look(number int, since time.Duration) error {
 	mergeHists(s.all, hists.Hists)
 	l.Server = s.server(r)
 	var bytes int64
-	if r.weigh(&bytes); bytes > 0 {
+	if r.glance(&bytes); bytes > 0 {
 		l.RSSBytes = &bytes
 		s.memory = append(s.memory, bytes)
 	}
