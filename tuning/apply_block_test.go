@@ -95,7 +95,7 @@ func TestSettleLowersOnlyWhenTold(t *testing.T) {
 		want        Value
 	}{
 		{"all are better or equal", List(9, 1, 5), List(5, 5, 5), false, false, List(9, 1, 5)},
-		{"told to lower, what is too much goes down, what is too little stays", List(9, 1, 5), List(5, 5, 5), true, false, List(5, 1, 5)},
+		{"told to lower, what is more than needed stays", List(9, 1, 5), List(5, 5, 5), true, false, List(9, 1, 5)},
 		{"all are worse and must rise, or fall", List(1, 9, 9), List(5, 5, 5), false, true, List(5, 9, 9)},
 		{"the same, told to lower", List(1, 9, 9), List(5, 5, 5), true, false, List(5, 5, 5)},
 		{"equal may rise", List(5, 5, 0), List(5, 5, 1), false, false, List(5, 5, 1)},

@@ -1,13 +1,14 @@
 package tuning
 
 // settle is what to set a limit to that is have, should fit need, and is better at suggested. held says that have stays at a
-// number that is larger than it should be, because nobody said that values may be lowered.
+// number that is larger than it should be, because nobody said that values may be lowered. What is more than needed and does no
+// harm is never lowered: others on the machine may need it.
 //
-//	rule      have fits need                             have does not fit
-//	AtLeast   have; lower: suggested, if that is less    suggested
-//	AtMost    have                                       have, held; lower: suggested
-//	Equal     have                                       suggested; have, held, if suggested is less and lower is not said
-//	Any       have                                       have
+//	rule      have fits need    have does not fit
+//	AtLeast   have              suggested
+//	AtMost    have              have, held; lower: suggested
+//	Equal     have              suggested; have, held, if suggested is less and lower is not said
+//	Any       have              have
 //
 // Where have is not known, or of another shape, suggested is taken.
 func settle(l *Limit, have, need, suggested Value, lower bool) (set Value, held bool) {
@@ -16,11 +17,9 @@ func settle(l *Limit, have, need, suggested Value, lower bool) (set Value, held 
 	}
 	set = have
 	for i := range int(need.Count) {
-		h, n, s, rule := have.Numbers[i], need.Numbers[i], suggested.Numbers[i], l.Rules[i]
+		h, s := have.Numbers[i], suggested.Numbers[i]
 		switch {
-		case fits(rule, h, n) && rule == AtLeast && lower:
-			set.Numbers[i] = min(h, s)
-		case fits(rule, h, n):
+		case fits(l.Rules[i], h, need.Numbers[i]):
 		case h > s && !lower:
 			held = true
 		default:

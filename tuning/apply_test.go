@@ -210,8 +210,7 @@ func TestApplyNeverLowersUnlessTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	text = tree(t, dir)["etc/sysctl.conf"]
-	for _, l := range []*Limit{more, most} {
-		want := was[l.Name].Numbers[0] / 3
+	for l, want := range map[*Limit]int64{more: was[more.Name].Numbers[0], most: was[most.Name].Numbers[0] / 3} {
 		if b.values[l.Name] != Number(want) || lineOf(text, fmt.Sprintf("%s=%d", l.Name, want)) == "" {
 			t.Errorf("--lower leaves %s at %v, want %d; the file has %q", l.Name, b.values[l.Name], want, lineOf(text, l.Name))
 		}

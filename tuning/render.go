@@ -55,10 +55,10 @@ func (f Format) fromNothing(line renderLine, m Machine) renderLine {
 		return line
 	}
 	suggested := line.value
-	line.value, _ = settle(l, has, line.need, suggested, false)
+	line.value, _ = settle(l, has, line.need, suggested, true)
 	for i, n := range suggested.Numbers[:suggested.Count] {
-		if l.Rules[i] == AtMost && line.value.Numbers[i] > n {
-			line.value.Numbers[i] = n
+		if l.Rules[i] == AtLeast { // what a machine has by itself is worked out here, and might be less
+			line.value.Numbers[i] = max(line.value.Numbers[i], n)
 		}
 	}
 	if line.value.Numbers[0] > suggested.Numbers[0] {

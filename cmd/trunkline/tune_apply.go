@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -19,7 +20,8 @@ const tuneApplyHelp = `Usage: trunkline tune apply --connections N [--dry-run] [
 Sets every limit that can be set now and writes the files for the next boot: on FreeBSD /boot/loader.conf, /etc/sysctl.conf, /etc/login.conf and /etc/rc.conf,
 on Linux /etc/sysctl.d/99-trunkline.conf and a drop-in for trunkline.service. Only what stands between "# BEGIN trunkline" and "# END trunkline" is
 replaced; a file whose markers are damaged is refused. Each file is replaced as a whole or not at all, and all are on the disk before the first is
-replaced. FILE.trunkline-before is the file as it was. Nothing is made smaller without --lower. What needs a restart or a reboot is named.
+replaced. FILE.trunkline-before is the file as it was. Nothing is made smaller without --lower, which lowers what should
+be smaller and leaves what is more than needed. What needs a restart or a reboot is named.
 
 --undo puts values and files back as they were before the first apply, but not what somebody else has changed since.
 --root DIR sets up the system below DIR, an image or a jail, and leaves the running one alone; --os, --release, --cores and --memory describe the box that
@@ -31,7 +33,7 @@ func (o *tuneOptions) applyFlags(fs *flag.FlagSet) {
 	o.loadFlags(fs)
 	fs.StringVar(&o.root, "root", "/", "`directory` of the system to set up")
 	fs.BoolVar(&o.dryRun, "dry-run", false, "say what would be done, and change nothing")
-	fs.BoolVar(&o.lower, "lower", false, "make values smaller, too")
+	fs.BoolVar(&o.lower, "lower", false, "make smaller what should be smaller, too")
 	fs.BoolVar(&o.undo, "undo", false, "put everything back as it was before the first apply")
 	fs.BoolVar(&o.json, "json", false, "print a JSON document")
 	o.machine.declare(fs)
@@ -97,7 +99,7 @@ func tuneApply(o *tuneOptions, stdout, stderr io.Writer) (code int) {
 	if !o.dryRun {
 		lock, err := o.lock(disk, m)
 		if err != nil {
-			return o.applyFailed(err, stderr)
+			return o.applyFailed(errors.Join(err, tuning.ErrNothing), stderr)
 		}
 		defer func() { _ = lock.Close() }() // the end of the process would do it
 	}
@@ -159,7 +161,7 @@ func (o *tuneOptions) undoTarget(disk *tuning.RootDisk) (tuning.Machine, error) 
 func (o *tuneOptions) lock(disk *tuning.RootDisk, m tuning.Machine) (io.Closer, error) {
 	if o.undo {
 		if there, err := disk.HasDir(tuning.StateDir(m.OS)); err != nil || !there {
-			return nil, errors.Join(tuning.ErrNothingToUndo, err)
+			return nil, cmp.Or(err, tuning.ErrNothingToUndo)
 		}
 	} else if there, err := disk.HasDir("etc"); err != nil || !there {
 		return nil, errors.Join(fmt.Errorf("%s: %w", o.root, tuning.ErrNoSystem), err)
@@ -188,7 +190,9 @@ func (o *tuneOptions) applyFailed(err error, stderr io.Writer) int {
 	case errors.Is(err, syscall.EROFS):
 		hint = "; mount it for writing, or see `trunkline tune render`"
 	}
-	if !errors.Is(err, tuning.ErrNothing) && !errors.Is(err, tuning.ErrNothingToUndo) && !errors.Is(err, tuning.ErrLocked) {
+	if errors.Is(err, tuning.ErrNothingToUndo) {
+		err = tuning.ErrNothingToUndo // it says enough
+	} else if !errors.Is(err, tuning.ErrNothing) {
 		hint += "; `trunkline tune apply --undo` takes back what is done"
 	}
 	return o.failed(fmt.Errorf("%w%s", err, hint), exitFailed, stderr)
