@@ -388,7 +388,7 @@ func (r *messageRun) watch(ctx context.Context, d time.Duration, doing string) e
 		if r.total(func(sl *sessionLoop) int64 { return sl.counts.ready.Load() }) == 0 {
 			return fmt.Errorf("%w: no session is left", ErrServer)
 		}
-		r.p.often("message: %s, %s left, %d arrived", doing, time.Until(end).Round(time.Second), r.arrived())
+		r.p.often("message: %s, %s left", doing, time.Until(end).Round(time.Second))
 	}
 	return nil
 }

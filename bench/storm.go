@@ -255,7 +255,7 @@ func (sc *scene) act(ctx context.Context, name string, d time.Duration, until fu
 			return a, err
 		}
 		done = until != nil && until(st)
-		sc.p.often("storm (%s): %s, %d of %d clients there, %d messages arrived", sc.weather, name, st.Ready, sc.cfg.Clients, sc.live.arrived())
+		sc.p.often("storm (%s): %s, %d of %d clients there", sc.weather, name, st.Ready, sc.cfg.Clients)
 	}
 	to := sc.live.clock.now()
 	a = StormAct{from: from, to: to, FromSeconds: sc.seconds(from), Seconds: round(time.Duration(to-from).Seconds(), 3)}
