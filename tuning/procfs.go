@@ -103,7 +103,11 @@ func (s *procSystem) Read(l *Limit) (Value, error) {
 		if err != nil {
 			return Value{}, reading(l.Name, err)
 		}
-		return ParseValue(string(text)), nil
+		v := ParseValue(string(text))
+		if l.Kind == Loader && v.Count == 1 && v.Numbers[0] < 0 {
+			v.Numbers[0] = -v.Numbers[0] // tcp_ehash_entries in a network namespace that shares the table of the machine: ip-sysctl
+		}
+		return v, nil
 	case Rlimit:
 		return s.descriptorLimit(l.Name)
 	}
@@ -137,7 +141,7 @@ func (s *procSystem) Write(l *Limit, v Value) error {
 	if err := settable(l, v); err != nil {
 		return err
 	}
-	if err := s.write("/"+procPath(l.Name), v.String()); err != nil {
+	if err := s.write("/"+procPath(l.Name), v.text(greatest)); err != nil {
 		return setting(l.Name, v, err)
 	}
 	return kept(s, l, v)

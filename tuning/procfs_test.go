@@ -162,3 +162,23 @@ func TestLinuxSettingsAreWrittenAndReadAgain(t *testing.T) {
 		}
 	}
 }
+
+func TestTheKernelIsToldOfNoLimitInDigits(t *testing.T) {
+	files, written := fakeProc(), ""
+	s := &procSystem{root: files, write: func(path, text string) error {
+		written = text
+		files[strings.TrimPrefix(path, "/")] = &fstest.MapFile{Data: []byte(text)}
+		return nil
+	}}
+	if err := s.Write(find(t, Linux, "fs.file-max"), Number(Unlimited)); err != nil || written != "9223372036854775807" {
+		t.Errorf("wrote %q: %v", written, err)
+	}
+}
+
+func TestATableThatANetworkNamespaceSharesHasItsSize(t *testing.T) {
+	files := fakeProc()
+	files["proc/sys/net/ipv4/tcp_ehash_entries"] = &fstest.MapFile{Data: []byte("-262144\n")}
+	if v, err := (&procSystem{root: files}).Read(find(t, Linux, "net.ipv4.tcp_ehash_entries")); err != nil || v != Number(262144) {
+		t.Errorf("got %v: %v", v, err)
+	}
+}
