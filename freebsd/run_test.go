@@ -29,9 +29,9 @@ func TestAWholeCapacityRun(t *testing.T) {
 	}
 	s := newStation(t)
 	s.withServer("0")
-	s.want(capacityRun, 0, []string{"is the box fit for 60 connections?", "all 60 are connected", "tcpcb 1304 200000 3333.333", "everything is in "}, s.runArgs("60", "--", "--loops", "1")...)
+	s.want(capacityRun, 0, []string{"is the box fit for 60 connections, and for opening them itself?", "all 60 are connected", "tcpcb 1304 200000 3333.333", "everything is in "}, s.runArgs("60", "--", "--loops", "1")...)
 	for name, want := range map[string]string{
-		"tune.txt": "asked: tune check --connections 60", "status.json": `"connections": 60`, "bench.txt": "memory a session", "server.log": "drained, goodbye", "zones.txt": "sum",
+		"tune.txt": "asked: tune check --connections 60 --outbound 60 --outbound-addresses 1\n", "status.json": `"connections": 60`, "bench.txt": "memory a session", "server.log": "drained, goodbye", "zones.txt": "sum",
 	} {
 		if text := s.read(filepath.Join("out", name)); !strings.Contains(text, want) {
 			t.Errorf("%s lacks %q:\n%s", name, want, text)
@@ -61,6 +61,9 @@ func TestARunThatFailsUndoesWhatItChanged(t *testing.T) {
 	if calls := s.read("calls"); strings.Count(calls, " alias\n") != 2 || strings.Count(calls, " -alias\n") != 2 {
 		t.Errorf("60,000 connections need two addresses beside the first:\n%s", calls)
 	}
+	s.withServer("1")
+	s.want(capacityRun, 1, []string{"--outbound 60000 --outbound-addresses 3", "-f goes on nevertheless"}, s.runArgs("60000")...)
+	s.untouched()
 	s.write("refuse-127.0.0.3", "")
 	s.want(capacityRun, 1, []string{"127.0.0.3 can't be added", "no source addresses"}, s.runArgs("60000")...)
 	s.untouched()

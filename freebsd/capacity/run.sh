@@ -86,9 +86,9 @@ open_connections() {
 running() { kill -0 "$1" 2> /dev/null; }
 
 tuned() {
-	say "is the box fit for ${connections} connections?"
+	say "is the box fit for ${connections} connections, and for opening them itself?"
 	code=0
-	"${program}" tune check --connections "${connections}" > "${out}/tune.txt" 2>&1 || code=$?
+	"${program}" tune check --connections "${connections}" --outbound "${connections}" --outbound-addresses "${need}" > "${out}/tune.txt" 2>&1 || code=$?
 	[ "${code}" -eq 0 ] && return 0
 	cat "${out}/tune.txt"
 	[ -n "${force}" ] || die "it is not, or it can't be told: see above; -f goes on nevertheless"
@@ -131,11 +131,11 @@ load() {
 }
 
 mkdir -p "${out}" || die "${out} can't be made"
-tuned
 trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 addresses
+tuned # behind the addresses, whose ports count
 serve "$@"
 sh "${here}/measure.sh" snapshot "${out}/before"
 load
