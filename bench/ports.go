@@ -59,7 +59,7 @@ func PlanPorts(facts PortFacts, connections int) (PortPlan, error) {
 		return p, fmt.Errorf("%w: %d connections need %d source addresses of %d ports, at most %d can be used", ErrInput, connections, p.Needed, p.PerSource, SourcesMax)
 	}
 	p.Processes = divideUp(connections, facts.Descriptors)
-	p.MemoryBytes = int64(connections) * runGeneratorBytes
+	p.MemoryBytes = int64(connections)*runGeneratorBytes + int64(p.Processes)*runProcessBytes
 	p.choose()
 	return p, nil
 }

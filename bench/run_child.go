@@ -122,7 +122,7 @@ func (c *crewChild) obey(cmd crewCommand) (st crewStat, err error) {
 		order(p.makeGroups)
 	case crewStart:
 		order(p.start)
-		c.pace()
+		c.pace(p.messages.start)
 	case crewPhase:
 		order(func() { p.phase(cmd.N) })
 	case crewTake:
@@ -167,18 +167,25 @@ func (c *crewChild) bring(list []uint32, perSecond float64) {
 	}()
 }
 
-// pace wakes the loop when something is due.
-func (c *crewChild) pace() {
-	every := 5 * time.Millisecond
-	if rate := c.o.Rate + c.o.Logins; rate > 0 {
-		every = min(every, time.Duration(float64(time.Second)/rate))
-	}
+// pace wakes the loop when something is due. Messages count from start, and so do the wakes: each message is due at one of them.
+func (c *crewChild) pace(start int64) {
+	every := wakeEvery(c.o.Rate)
 	c.work.Add(1)
 	// Ends with ctx.
 	go func() {
 		defer c.work.Done()
-		pace(c.ctx, c.people.clock, c.people.clock.now(), every, func() { _ = c.fleet.tell(c.ctx, cmdPace) })
+		pace(c.ctx, c.people.clock, start, every, func() { _ = c.fleet.tell(c.ctx, cmdPace) })
 	}()
+}
+
+// wakeEvery is the distance of two wakes for a number of messages a second: that of two messages, or a whole part of it that is at most
+// runWakeMax.
+func wakeEvery(perSecond float64) time.Duration {
+	if perSecond <= 0 {
+		return runWakeMax
+	}
+	every := time.Duration(float64(time.Second) / perSecond)
+	return every / max((every+runWakeMax-1)/runWakeMax, 1)
 }
 
 // stat reads the counters as the loop published them last.

@@ -39,10 +39,14 @@ const (
 	runPollEvery = 500 * time.Millisecond
 	// runAbortTimeout bounds what is still read from generators after Ctrl-C.
 	runAbortTimeout = 5 * time.Second
+	// runWakeMax is how long a loop sleeps at most while it loads: comings and goings, and pauses that a server asked for, wait for a wake.
+	runWakeMax = 5 * time.Millisecond
 	// runCallsMax bounds the orders that wait for a loop: one process gives them one after the other.
 	runCallsMax = 4
 	// runGeneratorBytes is how many bytes of memory a generator takes for a connection, measured with `bench run --scenario mix`; --plan shows it.
 	runGeneratorBytes = 1_600
+	// runProcessBytes is what a generator process takes without any.
+	runProcessBytes = 36 << 20
 	// runStall is how long nothing may change while connections come in, or what is under way arrives.
 	runStall = 20 * time.Second
 )
