@@ -14,9 +14,12 @@ import (
 
 // shared is a group of the crew. The first of its members makes it, adds the guests and removes them.
 type shared struct {
-	id      atomic.Uint64 // 0: it was not made yet
+	id      atomic.Uint64 // 0: not all members are in yet
 	members []int         // places in the crew; they stay
 	guests  []int         // they come and go
+
+	made   uint64   // the id, before all are in
+	absent []uint64 // members who were not taken in yet: their devices had not registered
 }
 
 // groupHabits is everybody, and two guests.
@@ -103,11 +106,25 @@ func (m *member) host(quiet <-chan struct{}) {
 	}
 }
 
-// found makes a group. One whose answer was lost for good is a group that nobody writes to.
+// found makes a group, or takes in those who could not be before. One whose answer was lost for good is a group that nobody writes to.
 func (m *member) found(ctx context.Context, g *shared) {
-	g2, _, err := m.present().CreateGroup(ctx, "crew", m.users(g.members[1:])...)
-	if m.accepts("create a group", err) {
-		g.id.Store(g2.ID)
+	var made client.Group
+	var outcomes []client.Outcome
+	var err error
+	if g.made == 0 {
+		made, outcomes, err = m.present().CreateGroup(ctx, "crew", m.users(g.members[1:])...)
+	} else {
+		made, outcomes, err = m.present().AddMembers(ctx, g.made, g.absent...)
+	}
+	if !m.accepts("make a group", err) {
+		return
+	}
+	g.made, g.absent = made.ID, g.absent[:0]
+	for _, o := range outcomes {
+		g.absent = append(g.absent, o.User)
+	}
+	if len(g.absent) == 0 {
+		g.id.Store(g.made)
 	}
 }
 
