@@ -20,6 +20,9 @@ func newStation(t *testing.T) *station {
 	t.Helper()
 	s := &station{t: t, dir: t.TempDir()}
 	s.env = append(os.Environ(), "PATH="+s.dir+":"+os.Getenv("PATH"), "TRUNKLINE_ALIASES="+s.path("state"), "HERE="+s.dir)
+	if awk, err := exec.LookPath("original-awk"); err == nil { // the awk that FreeBSD has, where it is installed
+		s.tool("awk", "exec "+awk+" \"$@\"")
+	}
 	s.vmstat("before", "")
 	// sysctl(8): a file for each name; what is set is written into it, and noted.
 	s.tool("sysctl", `

@@ -61,7 +61,10 @@ compare() {
 			zone = word[1]
 			for (unit = 2; unit < i; unit++) zone = zone " " word[unit]
 			unit = substr(word[i + 1], length(word[i + 1]))
-			return unit == "K" ? word[i + 1] * 1024 : unit == "M" ? word[i + 1] * 1048576 : unit == "G" ? word[i + 1] * 1073741824 : word[i + 1] + 0
+			if (unit == "K") return word[i + 1] * 1024
+			if (unit == "M") return word[i + 1] * 1048576
+			if (unit == "G") return word[i + 1] * 1073741824
+			return word[i + 1] + 0
 		}
 		FNR == 1 { file++ }
 		$1 == "counter" { count[file, $2] = $3; next }
@@ -71,10 +74,10 @@ compare() {
 		}
 		$1 == "type" {
 			bytes = kilobytes(substr($0, 6))
-			if (bytes >= 0 && (zone == "filedesc" || zone == "kqueue" || zone == "pcb")) grown[zone] += file == 2 ? bytes : -bytes
+			if (bytes >= 0 && (zone == "filedesc" || zone == "kqueue" || zone == "pcb")) grown[zone] += (file == 2 ? bytes : -bytes)
 		}
 		function line(name, each, more, bytes) {
-			printf "%-22s %9s %12s %14s %14.1f\n", name, each, more, more == "" ? "" : sprintf("%.3f", more / connections), bytes / connections
+			printf "%-22s %9s %12s %14s %14.1f\n", name, each, more, (more == "" ? "" : sprintf("%.3f", more / connections)), bytes / connections
 		}
 		END {
 			if (!zones || !((1, "kern.openfiles") in count)) { print "measure.sh: no zones in the snapshots" > "/dev/stderr"; exit 1 }
