@@ -28,7 +28,7 @@ const (
 func shellScripts(t *testing.T) []string {
 	t.Helper()
 	list := []string{script, "testdata/rc.subr"}
-	for _, pattern := range []string{"capacity/*.sh", "periodic/*/*"} {
+	for _, pattern := range []string{"*.sh", "capacity/*.sh", "periodic/*/*", "port/pkg-*-install"} {
 		found, err := filepath.Glob(pattern)
 		if err != nil {
 			t.Fatal(err)
