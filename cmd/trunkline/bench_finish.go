@@ -29,7 +29,7 @@ func benchFlags(kind string, o *benchOptions) *flag.FlagSet {
 	fs.SetOutput(io.Discard) // errors and help are printed once, by usageError
 	fs.BoolVar(&o.json, "json", false, "print the report as JSON, and no progress")
 	fs.BoolVar(&o.quiet, "quiet", false, "print no progress")
-	fs.StringVar(&o.out, "out", "", "`directory` for "+kind+".json and "+kind+".html, a page with plots that needs no network; empty: none")
+	fs.StringVar(&o.out, "out", "", "`directory` for the result as JSON and as a page with plots, which needs no network; empty: none")
 	return fs
 }
 
@@ -65,6 +65,7 @@ func columns(f *os.File) int {
 func (o *benchOptions) finish(kind string, stdout, stderr io.Writer, run func(ctx context.Context, env bench.Env) (*bench.Report, error)) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // a second Ctrl-C ends at once; what was started ends with its input
 	report, err := run(ctx, o.env(stderr))
 	aborted := ctx.Err() != nil
 	switch {
