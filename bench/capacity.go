@@ -215,6 +215,7 @@ func (r *capacityRun) startCrowd(ctx context.Context, n int, job crowdJob) error
 		if err != nil {
 			return err
 		}
+		c.patience = r.cfg.stall
 		r.crowd.list = append(r.crowd.list, c)
 	}
 	r.crowd.goal.Store(int64(n))

@@ -40,6 +40,7 @@ const (
 	cmdPart                      // see above
 	cmdSave                      // n u32
 	cmdDelays                    // see above
+	cmdCutOn                     // the loop to itself: go on cutting
 )
 
 // crowdOrders is the argument of the child.
@@ -236,24 +237,48 @@ func chosen(index uint32, seed uint64, share uint32) bool {
 	return uint32((x^x>>31)>>32) < share
 }
 
-// cutShare cuts a share of a loop's sessions; they come back by ticket, `every` apart.
-func (cw *crowdWatch) cutShare(share uint32, seed uint64, every time.Duration) {
-	sl := cw.sl
-	var away []uint32
-	for i := range sl.slots {
-		s := &sl.slots[i]
-		if s.state != sessionReady || !chosen(s.index, seed, share) {
+// cutting is a share of a loop's sessions that is being cut.
+type cutting struct {
+	share uint32
+	seed  uint64
+	every time.Duration // between two who come back
+	next  int           // slot to look at
+	start int64         // when the first comes back
+	away  int           // cut so far
+}
+
+// cutPart is how many sessions are cut in one turn: who stays is served meanwhile.
+const cutPart = 256
+
+// cut goes on cutting; what is left is left to the next turn.
+func (cw *crowdWatch) cut() {
+	sl, c := cw.sl, &cw.cutting
+	end := c.away + cutPart
+	for ; c.next < len(sl.slots) && c.away < end; c.next++ {
+		s := &sl.slots[c.next]
+		// Who came back meanwhile has another connection, and perhaps a slot that is still to be looked at.
+		if s.state != sessionReady || !chosen(s.index, c.seed, c.share) || s.opened >= c.start {
 			continue
 		}
-		if t := cw.talkers[s.index]; t != nil {
-			t.online = false
-		}
+		cw.gone(s)
 		sl.keepSeen(s)
 		sl.cutOne(s)
-		away = append(away, s.index)
+		sl.fleet.recall.add(s.index, c.start+int64(c.away)*int64(c.every))
+		c.away++
 	}
-	cw.dropped.Add(int64(len(away)))
-	sl.fleet.recall.addPaced(away, sl.clock.now()+int64(stormLead), every)
+	cw.dropped.Add(int64(c.away - (end - cutPart)))
+	if c.next < len(sl.slots) {
+		_ = sl.loop.Post(sl.loop.Index(), []byte{cmdCutOn}) // to itself; refused only when the loop ends
+		return
+	}
+	cw.cuts.Add(1)
+}
+
+// gone notes that a session has no connection.
+func (cw *crowdWatch) gone(s *session) {
+	if t := cw.talkers[s.index]; t != nil {
+		t.online = false
+	}
 }
 
 // saved writes devices and answers with what went wrong, nothing when it went well.

@@ -245,7 +245,7 @@ func (r *capacityRun) storm(ctx context.Context) error {
 	defer cancel()
 	moves := func(st childStat) int64 { return st.Crowd.Returned + int64(st.Connections) }
 	back := func(st childStat) bool {
-		return st.Talk.Dropped > 0 && st.Crowd.Returned-before.Crowd.Returned >= st.Talk.Dropped && st.Ready == r.cfg.Connections || st.Failed > 0
+		return st.Talk.Cuts == int64(len(r.crowd.list)) && st.Crowd.Returned-before.Crowd.Returned >= st.Talk.Dropped && st.Ready == r.cfg.Connections || st.Failed > 0
 	}
 	st, err := r.await(late, "storm", moves, back)
 	if ctx.Err() != nil {

@@ -24,6 +24,7 @@ type Talk struct {
 	Reordered  int64 `json:"reordered"`
 	Corrupted  int64 `json:"corrupted"`
 	Dropped    int64 `json:"dropped"` // sessions cut
+	Cuts       int64 `json:"cuts"`    // loops that have cut their share
 	Told       int64 `json:"told"`    // sessions that were asked to leave
 }
 
@@ -40,6 +41,7 @@ func (t Talk) plus(o Talk) Talk {
 	t.Reordered += o.Reordered
 	t.Corrupted += o.Corrupted
 	t.Dropped += o.Dropped
+	t.Cuts += o.Cuts
 	t.Told += o.Told
 	return t
 }
@@ -86,8 +88,10 @@ type crowdWatch struct {
 	parts   codec.Parts
 	sum     Talk
 
-	shown         atomic.Pointer[Talk] // what other goroutines see
-	dropped, told atomic.Int64
+	cutting cutting
+
+	shown               atomic.Pointer[Talk] // what other goroutines see
+	dropped, told, cuts atomic.Int64
 }
 
 func newCrowdWatch(w *crowdWorker) *crowdWatch {
@@ -99,7 +103,7 @@ func newCrowdWatch(w *crowdWorker) *crowdWatch {
 // counts may be called by any goroutine.
 func (cw *crowdWatch) counts() Talk {
 	t := *cw.shown.Load()
-	t.Dropped, t.Told = cw.dropped.Load(), cw.told.Load()
+	t.Cuts, t.Dropped, t.Told = cw.cuts.Load(), cw.dropped.Load(), cw.told.Load()
 	return t
 }
 
@@ -129,8 +133,13 @@ func (cw *crowdWatch) command(msg []byte) {
 	case cmdWatch, cmdUnwatch:
 		cw.watched, cw.since = msg[0] == cmdWatch, now
 	case cmdDrop:
-		every := time.Duration(binary.BigEndian.Uint64(msg[13:]))
-		cw.cutShare(binary.BigEndian.Uint32(msg[1:]), binary.BigEndian.Uint64(msg[5:]), every)
+		cw.cutting = cutting{
+			share: binary.BigEndian.Uint32(msg[1:]), seed: binary.BigEndian.Uint64(msg[5:]), every: time.Duration(binary.BigEndian.Uint64(msg[13:])),
+			start: now + int64(stormLead),
+		}
+		cw.cut()
+	case cmdCutOn:
+		cw.cut()
 	case cmdPart:
 		cw.sl.parting = true
 	case cmdSave:

@@ -130,14 +130,14 @@ func TestACrowdSeesWhatAServerDoesWrong(t *testing.T) {
 
 func TestACrowdDropsOutAndComesBackByTicket(t *testing.T) {
 	s := startFakeVeil(t, deliverAll)
-	c := startCrowdChild(t, s, crowdOrders{Most: 40})
-	c.ask("grow 40")
-	c.until("all have tickets", func(st childStat) bool { return st.Ready == 40 && st.Crowd.Tickets == 40 })
-	c.ask("drop " + asArgument(dropOrders{Share: 0.5, Seed: 9, PerSecond: 1000}))
+	c := startCrowdChild(t, s, crowdOrders{Most: 700})
+	c.ask("grow 700")
+	c.until("all have tickets", func(st childStat) bool { return st.Ready == 700 && st.Crowd.Tickets == 700 })
+	c.ask("drop " + asArgument(dropOrders{Share: 0.9, Seed: 9, PerSecond: 5000}))
 	st := c.until("all are back", func(st childStat) bool {
-		return st.Talk.Dropped > 0 && st.Crowd.Returned == st.Talk.Dropped && st.Ready == 40
+		return st.Talk.Cuts == 1 && st.Crowd.Returned == st.Talk.Dropped && st.Ready == 700
 	})
-	if n := st.Talk.Dropped; n < 8 || n > 32 || st.Crowd.Resumed != n || st.Failed != 0 {
+	if n := st.Talk.Dropped; n < 2*cutPart || n > 680 || st.Crowd.Resumed != n || st.Failed != 0 {
 		t.Errorf("%d dropped out, %+v, %d ended", n, st.Crowd, st.Failed)
 	}
 }

@@ -59,6 +59,8 @@ type child struct {
 	out   *bufio.Scanner
 	outFD deadliner
 	tail  *tail
+
+	patience time.Duration // how long an answer may take; 0: startTimeout
 }
 
 type deadliner interface{ SetReadDeadline(time.Time) error }
@@ -117,10 +119,10 @@ func (c *child) gone(err error) error {
 	return fmt.Errorf("%w: %s does not answer: %w%s", ErrServer, c.name, err, c.tail.said())
 }
 
-// read takes one line; a child that says nothing for startTimeout is given up.
+// read takes one line; a child that says nothing for startTimeout, or its own patience, is given up.
 func (c *child) read(v any) error {
 	if c.outFD != nil {
-		_ = c.outFD.SetReadDeadline(time.Now().Add(startTimeout))
+		_ = c.outFD.SetReadDeadline(time.Now().Add(max(c.patience, startTimeout)))
 	}
 	if !c.out.Scan() {
 		err := c.out.Err()

@@ -118,7 +118,7 @@ var statusKeys = []string{
 	"durability.write_back.slice_bytes.max", "durability.write_back.slice_bytes.p50", "durability.write_back.slice_bytes.p90",
 	"durability.write_back.slice_bytes.p99", "durability.write_back.slices", "durability.write_back.trouble",
 	"durability.write_back.truncations", "durability.write_back.waiting_bytes",
-	"gc", "gc.forced_cycles", "gc.pause_max_ms", "gc.pauses", "gc.pauses.count", "gc.pauses.up_to_ms", "go", "handshakes", "handshakes.busy",
+	"gc", "gc.forced_cycles", "gc.limit_bytes", "gc.pause_max_ms", "gc.pauses", "gc.pauses.count", "gc.pauses.up_to_ms", "gc.percent", "gc.reason", "go", "handshakes", "handshakes.busy",
 	"handshakes.certificates", "handshakes.contacts", "handshakes.link_bytes", "handshakes.malformed", "handshakes.pending",
 	"handshakes.queued", "handshakes.records", "handshakes.refused", "handshakes.resumes", "handshakes.seconds", "handshakes.tickets",
 	"handshakes.tickets_refused", "handshakes.unconfirmed", "kernel", "kernel.socket_bytes", "kernel.source", "limited", "limited.begun", "limited.controls", "limited.conversations",

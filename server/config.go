@@ -85,7 +85,9 @@ type Config struct {
 
 	LogLevel  string `toml:"log-level"`  // "debug", "info", "warn", "error"
 	LogFormat string `toml:"log-format"` // "text", "json"
-	GCPercent int    `toml:"gc-percent"` // used by cmd: the collector belongs to the process
+	GCPercent int    `toml:"gc-percent"` // heap growth between collections; 0: chosen for what may come (Server.GCChoice)
+
+	GOGC, GOMEMLIMIT string `toml:"-"` // of the environment, which only cmd reads: they win over what the server would choose
 
 	Logger   *slog.Logger `toml:"-"` // default: nothing is logged
 	Verifier Verifier     `toml:"-"` // who may register; nil: the built-in one that Registration names
@@ -148,7 +150,6 @@ func (c Config) withDefaults() Config {
 	c = c.withAdmissionDefaults().withDurableDefaults().withGuardDefaults()
 	orString(&c.LogLevel, "info")
 	orString(&c.LogFormat, "text")
-	orInt(&c.GCPercent, GCPercentDefault)
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
@@ -189,7 +190,7 @@ func (c Config) ValidateGiven() error {
 		c.checkGuard,
 		func() error { return checkWord("log-level", c.LogLevel, "debug", "info", "warn", "error") },
 		func() error { return checkWord("log-format", c.LogFormat, "text", "json") },
-		func() error { return checkInt("gc-percent", c.GCPercent, 5, 1_000) },
+		func() error { return c.checkGC() },
 	} {
 		if err := check(); err != nil {
 			return err

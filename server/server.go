@@ -35,7 +35,8 @@ type Server struct {
 	guard     guardDesk
 	panics    *panicCounter
 	capacity  *capacity
-	admin     *admin // nil when off
+	gc        GCChoice // never changes after New
+	admin     *admin   // nil when off
 
 	collecting sync.Mutex // one POST /collect at a time; locked under nothing else
 
@@ -85,6 +86,7 @@ func (s *Server) raiseFileLimit() {
 	if s.cfg.MaxConnections == 0 || s.cfg.MaxConnections > allowed {
 		s.cfg.MaxConnections = allowed
 	}
+	s.chooseGC()
 }
 
 // build makes the reactor and one shard for each loop.

@@ -158,6 +158,7 @@ func (s *Server) Status() Status {
 	st.Requests = s.clerk.status()
 	st.Memory, st.CPU = memoryAndCPU()
 	st.GC, st.Kernel = readGC(), readKernel()
+	st.GC.chosen(s.gc)
 	for i := range snap.loops {
 		l := &snap.loops[i]
 		st.Memory.Slots += l.net.SlotBytes

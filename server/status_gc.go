@@ -9,6 +9,10 @@ import (
 
 // GC is what the garbage collector has done since the process started.
 type GC struct {
+	Percent    *int   `json:"percent"`     // heap growth between two collections; null: the environment has the word
+	LimitBytes *int64 `json:"limit_bytes"` // soft limit of the process's memory; null: none, or the environment has the word
+	Reason     string `json:"reason"`      // why they are so
+
 	Forced     uint64       `json:"forced_cycles"` // of memory.gc_cycles: asked for, with POST /collect
 	PauseMaxMs *float64     `json:"pause_max_ms"`  // null: there was no pause yet
 	Pauses     []PauseCount `json:"pauses"`        // rows with a count only
@@ -52,6 +56,16 @@ func pauses(h *metrics.Float64Histogram) []PauseCount {
 		rows = append(rows, PauseCount{UpToMs: math.Round(end*1e9) / 1e6, Count: n})
 	}
 	return rows
+}
+
+// chosen says how the collector is set.
+func (gc *GC) chosen(c GCChoice) {
+	if gc.Reason = c.Reason; !c.PercentGiven {
+		gc.Percent = &c.Percent
+	}
+	if !c.LimitGiven && c.LimitBytes != math.MaxInt64 {
+		gc.LimitBytes = &c.LimitBytes
+	}
 }
 
 // readKernel reads what sockets take beside the process.

@@ -23,13 +23,14 @@ type banner struct {
 	key      secure.ServerKey // with the encrypted transport
 	canSign  bool             // the operator's private key is where this server's keys are
 	endsSoon bool             // the certificate
+	gc       string           // how the collector is set, and why
 	program  string           // this program, as it was called
 }
 
 // printBanner prints the banner of a server.
 func printBanner(w io.Writer, srv *server.Server) {
 	b := banner{cfg: srv.Config(), limits: srv.Limits(), durable: srv.Durability(), allowed: srv.ConnectionsAllowed(), addr: srv.Addr().String(),
-		key: srv.ServerKey(), program: called(os.Args[0])}
+		key: srv.ServerKey(), gc: srv.GCChoice().Reason, program: called(os.Args[0])}
 	if admin := srv.AdminAddr(); admin != nil {
 		b.admin = admin.String()
 	}
@@ -51,6 +52,7 @@ func (b *banner) print(w io.Writer) {
 		b.limits.Descriptors, raisedFrom(b.limits), b.allowed)
 	fmt.Fprintf(w, "          %d entries or %s for one device, %s for all, %s\n", b.limits.MailboxEntries,
 		server.Bytes(b.limits.MailboxBytes), server.Bytes(b.limits.StoreBytes), count(b.limits.Users, "user"))
+	fmt.Fprintf(w, "  garbage %s\n", b.gc)
 	b.printDurable(w)
 	if b.cfg.Transport == server.TransportPlain {
 		b.printPlain(w)

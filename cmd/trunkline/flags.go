@@ -14,7 +14,9 @@ import (
 
 // serveOptions are the flags of serve that are not settings of the server.
 type serveOptions struct {
-	config string // --config
+	config  string // --config
+	explain int    // --explain-memory; 0: the server is to run
+	json    bool   // --json, of --explain-memory
 }
 
 // serveFlags declares the flags of serve over cfg: what cfg holds is each flag's default. The names are the keys of the
@@ -23,6 +25,8 @@ func serveFlags(cfg *server.Config, opts *serveOptions) *flag.FlagSet {
 	fs := flag.NewFlagSet("serve", flag.ContinueOnError)
 	fs.SetOutput(io.Discard) // errors and help are printed once, by parseServe
 	fs.StringVar(&opts.config, "config", "", "read settings from this TOML `file`; flags win over it")
+	fs.IntVar(&opts.explain, "explain-memory", 0, "print what `N` idle encrypted sessions take, byte by byte, and end")
+	fs.BoolVar(&opts.json, "json", false, "with --explain-memory: print it as JSON")
 	fs.StringVar(&cfg.Listen, "listen", cfg.Listen, "`address` for clients")
 	fs.StringVar(&cfg.Admin, "admin", cfg.Admin, "`address` for status, metrics and profiles; \"off\" for none")
 	fs.BoolVar(&cfg.AdminPublic, "admin-public", cfg.AdminPublic, "allow --admin on an address that is not loopback")
@@ -51,7 +55,7 @@ func serveFlags(cfg *server.Config, opts *serveOptions) *flag.FlagSet {
 	guardFlags(fs, cfg)
 	fs.StringVar(&cfg.LogLevel, "log-level", cfg.LogLevel, "debug, info, warn or error")
 	fs.StringVar(&cfg.LogFormat, "log-format", cfg.LogFormat, "text or json")
-	fs.IntVar(&cfg.GCPercent, "gc-percent", cfg.GCPercent, "heap growth between collections, in percent; GOGC wins over it")
+	fs.IntVar(&cfg.GCPercent, "gc-percent", cfg.GCPercent, "heap growth between collections, in percent; 0 chooses for what may come; GOGC wins over it")
 	return fs
 }
 

@@ -379,7 +379,7 @@ func TestEveryFlagIsAKeyOfTheFileAndARowOfTheManual(t *testing.T) {
 		if !strings.Contains(string(doc), row) {
 			t.Errorf("docs/operations.md lacks a row that begins with %q", row)
 		}
-		if f.Name == "config" {
+		if f.Name == "config" || f.Name == "explain-memory" || f.Name == "json" { // no settings of a server
 			return
 		}
 		path := filepath.Join(t.TempDir(), "x.toml")

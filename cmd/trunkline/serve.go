@@ -20,6 +20,9 @@ import (
 
 // runServe runs the chat server until a signal, then drains it.
 func runServe(args []string, _ io.Reader, stdout, stderr io.Writer) int {
+	if code, asked := explainMemory(args, stdout, stderr); asked {
+		return code
+	}
 	cfg, err := parseServe(args)
 	if err != nil {
 		defaults := server.DefaultConfig()
@@ -29,17 +32,26 @@ func runServe(args []string, _ io.Reader, stdout, stderr io.Writer) int {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
 	defer signal.Stop(signals)
-	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(cfg.GCPercent)
-	}
+	cfg.GOGC, cfg.GOMEMLIMIT = os.Getenv("GOGC"), os.Getenv("GOMEMLIMIT")
 	cfg.Logger = newLogger(cfg, stderr)
 	srv, err := server.New(cfg)
 	if err != nil {
 		return serveFailed(cfg, err, stderr)
 	}
+	setCollector(srv.GCChoice())
 	spareProcessor(srv.Config().Loops)
 	printBanner(stdout, srv)
 	return serveUntilSignal(srv, signals, stdout, stderr)
+}
+
+// setCollector sets the collector as the server wants it; what the environment says, the runtime has done already.
+func setCollector(c server.GCChoice) {
+	if !c.PercentGiven {
+		debug.SetGCPercent(c.Percent)
+	}
+	if !c.LimitGiven {
+		debug.SetMemoryLimit(c.LimitBytes)
+	}
 }
 
 // spareProcessor gives the scheduler one processor more than there are loops: when none is idle, Go's monitor takes the one
