@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -13,7 +14,7 @@ var columns = [...]string{ours, "mosquitto", "nats", "ejabberd"}
 // markdown is the whole page.
 func (r *report) markdown() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# The same work, other servers\n\nMade by `make bench-peers`. %s. %s.\n", r.Machine, r.runs())
+	fmt.Fprintf(&b, "# The same work, other servers\n\nMade by `bin/versus` (`make bench-peers`). %s. %s.\n%s", r.Machine, r.runs(), r.busy())
 	fmt.Fprintf(&b, "A message has %d bytes, goes between %d pairs of users, and counts when it is delivered and acknowledged; µs are CPU of the server's process for each message or login. Medians; in brackets the least and most of the rounds, and how many there were.\n\n",
 		r.Sizes.Bytes, r.Sizes.Pairs)
 	r.mainTable(&b)
@@ -32,6 +33,19 @@ func (r *report) runs() string {
 	}
 	return strings.Join(all, "; ")
 }
+
+// busy warns when other work than this had the machine: a run begins with nothing of its own.
+func (r *report) busy() string {
+	for _, e := range append(slices.Clone(r.Earlier), r.stretch) {
+		if load, err := strconv.ParseFloat(e.Load[0], 64); err == nil && load > busyLoad {
+			return fmt.Sprintf("**Other work had most of the processors** (load average %s before): ratios within a round say more than the figures, and differences of a tenth say little.\n", e.Load[0])
+		}
+	}
+	return ""
+}
+
+// busyLoad is the load average before a run above which its page says so.
+const busyLoad = 1.0
 
 // cell is one figure of one system.
 func (r *report) cell(figure, name, unit string) string {

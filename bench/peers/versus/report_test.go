@@ -62,6 +62,17 @@ func TestTheTable(t *testing.T) {
 	}
 }
 
+func TestABusyMachineIsNamed(t *testing.T) {
+	r := testReport()
+	if got := r.busy(); got != "" {
+		t.Errorf("a quiet machine: %q", got)
+	}
+	r.Earlier = []stretch{{Load: [2]string{"22.41", "3"}}}
+	if got := r.busy(); !strings.Contains(got, "22.41") {
+		t.Errorf("a busy machine: %q", got)
+	}
+}
+
 func TestWhoeverHasLeastIsNamed(t *testing.T) {
 	r := testReport()
 	if got := r.winner("inflight 1"); got != ours { // 35 against 37.5
