@@ -204,7 +204,7 @@ func (r *report) methods(b *strings.Builder) {
 
 * One generator drives all systems: users of one event loop that read all that is there and write once for each read. Only the bytes differ (package wire). Client
   libraries with goroutines of their own for each connection would take the two processors from the server and batch differently for each protocol.
-* CPU is utime and stime of the server's process in /proc/PID/stat. What the generator uses does not count, but it shares the processors.
+* CPU is user and system time of the server's process: what its threads have run by the scheduler's count (/proc/PID/task/*/schedstat), never less than utime and stime in /proc/PID/stat. What the generator uses does not count, but it shares the processors.
 * A message is under way until its receiver has it and its sender has heard all that the protocol says: with us the first and the second tick, with Mosquitto (QoS 1 on both hops) the
   PUBACK, with NATS the receiver's empty reply, with ejabberd the receiver's receipt (XEP-0184). Mosquitto's sender never hears whether the receiver has it.
 * A login is everything until messages reach the user: HELLO; CONNECT and SUBSCRIBE; CONNECT, SUB and PING; stream, SASL PLAIN, bind and presence. Only ejabberd checks a password.
