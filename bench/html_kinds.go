@@ -47,6 +47,25 @@ func (r *Report) stormSketches() []sketch {
 	}}}
 }
 
+// latencySketch fills s with the latency of a soak's looks.
+func (o *RunSoak) latencySketch(s sketch) sketch {
+	over := func(get func(l *Latency) float64) (xy plotter.XYs) {
+		for i := range o.Looks {
+			if l := o.Looks[i].LatencyMs; l != nil {
+				xy = append(xy, plotter.XY{X: o.Looks[i].Seconds / 60, Y: get(l)})
+			}
+		}
+		return xy
+	}
+	s.about, s.x, s.marks = "Of each look.", "minutes since the measurement began", nil
+	s.curves = []curve{
+		{"p99.9", inkPurple, 2, over(func(l *Latency) float64 { return l.P999 })},
+		{"p99", inkOrange, 0, over(func(l *Latency) float64 { return l.P99 })},
+		{"p50", inkBlue, 0, over(func(l *Latency) float64 { return l.P50 })},
+	}
+	return s
+}
+
 // over is a curve of a day's points.
 func (o *MixResult) over(get func(p *MixPoint) *float64) (xy plotter.XYs) {
 	for i := range o.Points {

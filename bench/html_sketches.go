@@ -199,6 +199,9 @@ func (r *Report) latencySketch() sketch {
 	if st := r.Storm; s.empty() && st != nil && st.Storm != nil {
 		return st.latencySketch(s)
 	}
+	if s.empty() && r.Run != nil && r.Run.Soak != nil {
+		return r.Run.Soak.latencySketch(s)
+	}
 	return s
 }
 

@@ -113,6 +113,37 @@ func TestAPageShowsPlotsFiguresAndWhereTheyAreFrom(t *testing.T) {
 	}
 }
 
+func TestKindsWithPlotsOfTheirOwn(t *testing.T) {
+	l := &Latency{P50: 1, P99: 2, P999: 3}
+	scene := &StormScene{Points: []StormPoint{{Seconds: 1, Offered: 5, P50Ms: ptr(1.0), P99Ms: ptr(2.0)}, {Seconds: 2, Admitted: 4, P99Ms: ptr(3.0)}}}
+	for kind, row := range map[string]struct {
+		fill  func(r *Report)
+		plots []string
+	}{
+		"storm": {func(r *Report) { r.Storm = &StormResult{Storm: scene} }, []string{"Latency over time", "Handshakes of who was cut"}},
+		"mix": {func(r *Report) {
+			r.Mix = &MixResult{SpikeSeconds: 1, Points: []MixPoint{{Seconds: 1, HitRatio: ptr(0.5)}, {Seconds: 2}}}
+		}, []string{"Messages of the day", "Had waited, and was in memory", "Between memory and disk"}},
+		"run-soak": {func(r *Report) {
+			r.Run = &RunResult{Soak: &RunSoak{Looks: []SoakLook{{Seconds: 60, LatencyMs: l}, {Seconds: 120}, {Seconds: 180, LatencyMs: l}}}}
+		}, []string{"Latency over time"}},
+		"an interrupted storm": {func(r *Report) { r.Storm, r.Aborted = &StormResult{}, true }, nil},
+	} {
+		r := newReport(kind, nil)
+		row.fill(r)
+		text := pageOf(t, r.WriteHTML)
+		checkPage(t, kind, text)
+		for _, want := range row.plots {
+			if !strings.Contains(text, "<h3>"+want) {
+				t.Errorf("%s has no plot %q", kind, want)
+			}
+		}
+		if n := strings.Count(text, "<figure>"); n != len(row.plots) {
+			t.Errorf("%s has %d plots, want %d", kind, n, len(row.plots))
+		}
+	}
+}
+
 func TestACurveIsPartedWhereNothingWasSeen(t *testing.T) {
 	xy := sampledReport().server(func(p *ServerPoint) *float64 { return &p.CPUCores })
 	if parts := parted(xy); len(parts) != 1 || len(parts[0]) != len(xy) {

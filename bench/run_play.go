@@ -319,8 +319,7 @@ func (r *run) drain(ctx context.Context) error {
 // read takes the histograms.
 func (r *run) read() error {
 	if s := r.out.Soak; s != nil {
-		all := encodeHists(s.all)
-		r.out.steady = spanFigures{latencyIn(all, histLatency), latencyIn(all, histTick), latencyIn(all, histLate)}
+		r.out.steady = figuresIn(encodeHists(s.all))
 		return nil
 	}
 	for number, into := range map[int]*spanFigures{spanSteady: &r.out.steady, spanEvent: &r.out.event, spanAfter: &r.out.after} {
@@ -328,7 +327,7 @@ func (r *run) read() error {
 		if err != nil {
 			return err
 		}
-		into.latency, into.tick, into.late = latencyIn(st.Hists, histLatency), latencyIn(st.Hists, histTick), latencyIn(st.Hists, histLate)
+		*into = figuresIn(st.Hists)
 		if l := latencyIn(st.Hists, histBack); l != nil && r.out.Storm != nil {
 			r.out.Storm.BackMs = l
 		}

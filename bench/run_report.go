@@ -74,7 +74,21 @@ type RunResult struct {
 }
 
 // spanFigures are the percentiles of one measured part.
-type spanFigures struct{ latency, tick, late *Latency }
+type spanFigures struct {
+	latency, tick, late *Latency
+	steps               []LatencyStep // of the latency
+}
+
+// figuresIn reads them from the histograms that generators gave.
+func figuresIn(hists map[string][]byte) spanFigures {
+	f := spanFigures{latency: latencyIn(hists, histLatency), tick: latencyIn(hists, histTick), late: latencyIn(hists, histLate)}
+	if f.latency != nil {
+		if h, err := hdrhistogram.Decode(hists[histLatency]); err == nil {
+			f.steps = latencySteps(h)
+		}
+	}
+	return f
+}
 
 // RunAgent is one host of a run.
 type RunAgent struct {
@@ -142,8 +156,9 @@ func (r *run) sum() {
 		o.Agents = append(o.Agents, a)
 	}
 	r.report.LatencyMs, o.FirstTickMs, o.GeneratorLateMs = o.steady.latency, o.steady.tick, o.steady.late
+	r.report.LatencyHistogram = o.steady.steps
 	if r.cfg.Scenario == ScenarioConnect {
-		r.report.LatencyMs = o.LoginMs
+		r.report.LatencyMs, r.report.LatencyHistogram = o.LoginMs, nil
 	}
 	if s := o.Storm; s != nil {
 		s.CalmMs, s.StormMs, s.AfterMs = o.steady.latency, o.event.latency, o.after.latency
