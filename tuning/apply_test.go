@@ -295,6 +295,21 @@ func TestUndoLeavesWhatOthersHaveChangedSince(t *testing.T) {
 	}
 }
 
+func TestUndoKnowsAValueThatTheSystemHasRoundedUp(t *testing.T) {
+	_, disk := image(t, FreeBSD, freebsdFiles)
+	b := bigBox(t, FreeBSD)
+	l := firstOf(t, b, Sysctl, AtLeast)
+	b.values[l.Name] = Number(2)
+	s := Setup{Disk: disk, System: b}
+	if _, err := applied(t, s, b.machine, false); err != nil {
+		t.Fatal(err)
+	}
+	b.values[l.Name] = Number(b.values[l.Name].Numbers[0] + 5)
+	if _, err := undone(t, s, b.machine); err != nil || b.values[l.Name] != Number(2) {
+		t.Errorf("%s is %v: %v", l.Name, b.values[l.Name], err)
+	}
+}
+
 func TestARefusedValueIsNamedAndStaysInTheRecord(t *testing.T) {
 	_, disk := image(t, FreeBSD, freebsdFiles)
 	b := bigBox(t, FreeBSD)

@@ -93,7 +93,7 @@ func (s Setup) undoValue(r *recordedValue, system OS) Change {
 		c.Reason = err.Error()
 	case now == r.Before:
 		c.Reason = "it is as it was"
-	case now != r.Set:
+	case !tookAs(c.Limit, have, ParseValue(r.Set)):
 		c.Reason = fmt.Sprintf("it was set to %s, and somebody has changed it to %s", r.Set, now)
 	default:
 		c.Action = ActionRestore

@@ -110,3 +110,6 @@ const (
 	backupSuffix = ".trunkline-before" // of a file as it was before the first apply
 	recordSchema = 1                   // of the record that Undo reads
 )
+
+// roundedShare is by what part of itself a number may have grown when it is read again: a slab of small things among thousands.
+const roundedShare = 64

@@ -64,8 +64,23 @@ func kept(s System, l *Limit, v Value) error {
 	if err != nil {
 		return err
 	}
-	if now != v {
+	if !tookAs(l, now, v) {
 		return fmt.Errorf("tuning: set %s to %s: it is %s now: %w", l.Name, v, now, ErrRefused)
 	}
 	return nil
+}
+
+// tookAs says whether a system has taken v when it says now: the same, or a little more where more is as good. FreeBSD rounds some numbers
+// up to whole slabs.
+func tookAs(l *Limit, now, v Value) bool {
+	if now.Count != v.Count || now.Text != v.Text {
+		return false
+	}
+	for i := range v.Count {
+		n, want := now.Numbers[i], v.Numbers[i]
+		if n != want && (l.Rules[i] != AtLeast || n < want || n-want > want/roundedShare) {
+			return false
+		}
+	}
+	return true
 }
