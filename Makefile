@@ -14,7 +14,7 @@ ARCH       ?= amd64
 export CGO_ENABLED ?= 0
 
 .DEFAULT_GOAL := help
-.PHONY: help build chat run test crash soak check fmt vet staticcheck house shellcheck race fuzz bench bench-figures bench-storm bench-durable bench-group bench-mix-stalled bench-peers cover freebsd freebsd-pkg deb freebsd-run clean
+.PHONY: help build chat run test crash soak check fmt vet staticcheck house shellcheck race fuzz bench bench-figures bench-memory bench-storm bench-durable bench-group bench-mix-stalled bench-peers cover freebsd freebsd-pkg deb freebsd-run clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-15s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -96,6 +96,9 @@ bench-figures: build ## the figures of the README: echo, idle connections and se
 	$(GO) test -run '^$$' -bench 'Record|Responder' -benchmem -cpu 1 -benchtime $(BENCHTIME) ./codec/secure
 	$(GO) test -run '^$$' -bench 'CrossLoopMessage/native/.*/burst=16$$|Collector' -benchtime $(BENCHTIME) ./netpoll
 	$(GO) test -count=1 -run TestARoutedMessage -v ./server | grep -v '^=== '
+
+bench-memory: ## what idle sessions take, measured beside what --explain-memory says; fails above 10 % of difference
+	TRUNKLINE_BENCH_MEMORY=1 $(GO) test ./cmd/trunkline -run TestExplainedMemoryIsWhatSessionsTake -count=1 -v -timeout 10m
 
 bench-storm: build ## a storm of returning clients against a server on a processor of its own (Linux, two processors)
 	sh bench/storm-apart.sh
