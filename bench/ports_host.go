@@ -68,5 +68,8 @@ func addressesBeside(own netip.Addr) (name string, list []netip.Addr, err error)
 			return card.Name, list, nil
 		}
 	}
-	return "lo", list, nil // an address of 127.0.0.0/8 that no interface names
+	if runtime.GOOS == "linux" {
+		return "lo", list, nil // an address of 127.0.0.0/8 that no interface names
+	}
+	return "lo0", list, nil
 }
