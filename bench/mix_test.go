@@ -33,7 +33,7 @@ func TestAMixedDayIsReportedWithItsFigure(t *testing.T) {
 		t.Fatal(err)
 	}
 	var doc struct{ Mix struct{ Files []string } }
-	if err := json.Unmarshal(b, &doc); err != nil || len(doc.Mix.Files) != 2 {
+	if err := json.Unmarshal(b, &doc); err != nil || len(doc.Mix.Files) != 3 {
 		t.Errorf("%v, %v", err, doc)
 	}
 }

@@ -89,7 +89,7 @@ func checkStormFiles(t *testing.T, dir string) {
 			Files []string
 		}
 	}
-	if err := json.Unmarshal(b, &doc); err != nil || doc.Bench != "storm" || len(doc.Storm.Storm.Points) < 3 || len(doc.Storm.Files) != 2 {
+	if err := json.Unmarshal(b, &doc); err != nil || doc.Bench != "storm" || len(doc.Storm.Storm.Points) < 3 || len(doc.Storm.Files) != 3 {
 		t.Errorf("%v: %+v", err, doc)
 	}
 	svg, err := os.ReadFile(filepath.Join(dir, "storm.svg"))
