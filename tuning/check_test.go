@@ -57,6 +57,17 @@ func TestAnInstalledBoxHoldsAFewThousandConnections(t *testing.T) {
 	}
 }
 
+// TestAnInstalledBoxHoldsAHundredConnections: also where its queue for connects is the shortest.
+func TestAnInstalledBoxHoldsAHundredConnections(t *testing.T) {
+	for _, name := range boxes {
+		for _, n := range []int64{1, 10, 100} {
+			if r := check(t, box(t, name), Load{Connections: n}); r.Verdict.Exit() != 0 {
+				t.Errorf("%s, %d connections: %v", name, n, r.Verdict)
+			}
+		}
+	}
+}
+
 func TestAnInstalledBoxIsShortForTwoMillion(t *testing.T) {
 	want := map[string][]string{
 		"freebsd13": {"kern.maxfiles", "kern.maxfilesperproc", "kern.ipc.maxsockets", "RLIMIT_NOFILE", "kern.ipc.soacceptqueue"},

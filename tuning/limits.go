@@ -54,6 +54,8 @@ const (
 	// acceptQueueMin and acceptQueueMax: below 1,024 a test of a laptop overflows; FreeBSD before 14 refuses more than 65,535, and Go's
 	// package net passes no more to listen(2).
 	acceptQueueMin = 1024
+	// acceptQueueFew is what FreeBSD has by itself: enough for as many connections, should all come at once.
+	acceptQueueFew = 128
 	acceptQueueMax = 65535
 	// halfOpenSeconds is how long a handshake of a phone is half open: one round trip with one repetition of a lost SYN-ACK.
 	halfOpenSeconds = 3

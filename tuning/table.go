@@ -59,7 +59,8 @@ func needSockets(l Load, _ Machine) Value { return Number(l.sockets() + Descript
 func suggestSockets(l Load, _ Machine) Value { return Number(l.sockets() + l.sockets()/25 + 1024) }
 
 func needAcceptQueue(l Load, _ Machine) Value {
-	return Number(min(max(powerOfTwo(l.AcceptPerSecond*acceptPauseMs/1000), acceptQueueMin), acceptQueueMax))
+	least := min(max(powerOfTwo(l.Connections), acceptQueueFew), acceptQueueMin) // all of few at once
+	return Number(min(max(powerOfTwo(l.AcceptPerSecond*acceptPauseMs/1000), least), acceptQueueMax))
 }
 
 func halfOpen(l Load) int64 { return l.AcceptPerSecond * halfOpenSeconds }
