@@ -52,6 +52,14 @@ func (t *againTable) find(id uint64) (Again, bool) {
 	return t.rows[i], true
 }
 
+// root is the number that the application knows a message by.
+func (t *againTable) root(id uint64) uint64 {
+	if a, again := t.find(id); again {
+		return a.Root
+	}
+	return id
+}
+
 // newest is the number that stands for a message now; its root when it was never sent again.
 func (t *againTable) newest(root uint64) uint64 {
 	for i := len(t.rows) - 1; i >= 0; i-- {
@@ -129,7 +137,7 @@ func (t *heldTable) add(e *Entry) {
 	}
 }
 
-// release lets go of messages to one receiver that were delivered.
+// release lets go of messages to one receiver that were delivered or rejected.
 func (t *heldTable) release(peer, group, first, last uint64) {
 	t.rows = slices.DeleteFunc(t.rows, func(e Entry) bool {
 		gone := e.Cseq >= first && e.Cseq <= last && e.Peer == peer && e.Group == group
@@ -158,7 +166,6 @@ func (c *Client) repeat(v *codec.Receipt) {
 	for i := range list {
 		c.repeatOne(&list[i])
 	}
-	c.up.held.of(group).release(peer, group, v.First, v.Last)
 }
 
 // repeatOne stages one entry once more, addressed by what is known now.
@@ -192,6 +199,7 @@ func (c *Client) repeatOne(e *Entry) {
 		}
 		c.again.add(a, c.journal.staged)
 	}
+	c.sent.refused(root, c.journal.staged)
 }
 
 // stillDue is to which devices of a list an entry goes that was refused because it named an older one.

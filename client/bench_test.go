@@ -26,7 +26,7 @@ func offlineClient(b testing.TB, state State) *Client {
 // tickAll has the outbox emptied, as a server's ACK does.
 func tickAll(c *Client) {
 	c.mu.Lock()
-	c.up.tick(c.up.durable)
+	c.firstTick(c.up.durable)
 	c.mu.Unlock()
 }
 

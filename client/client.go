@@ -274,10 +274,10 @@ func (c *Client) Sent(id uint64) (Sent, bool) {
 	if s.Level == TickNone && c.again.newest(id) <= c.up.ticked {
 		s.Level = TickServer
 		if s.Rejected == 0 {
-			s.raise(s.unless)
+			s.raise(s.Unless)
 		}
 	}
-	s.unless = TickNone
+	s.Unless = TickNone
 	return s, true
 }
 

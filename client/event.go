@@ -135,8 +135,8 @@ type GroupEvent struct {
 	Time     time.Time
 }
 
-// GroupPlaced reports where in a group's order a message of this device stands. It comes once, after the first tick; who misses it in a crash does
-// without. It needs no Ack.
+// GroupPlaced reports where in a group's order a message of this device stands. It comes once, mostly after the first tick, and before it while the
+// server has not taken an earlier number yet; who misses it in a crash does without. It needs no Ack.
 type GroupPlaced struct {
 	Group    uint64
 	ID       uint64 // of the message, as Send returned it

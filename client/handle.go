@@ -53,13 +53,18 @@ func (c *Client) serverTicks(first, last uint64, at time.Time) []Event {
 	return events
 }
 
+// firstTick is tick of the outbox. A message that has its place is never sent again, so it is not kept for that. The mutex is held.
+func (c *Client) firstTick(upHigh uint64) (first, last uint64, ok bool) {
+	return c.up.tick(upHigh, func(e *Entry) bool { return !c.sent.placed(c.again.root(e.Cseq)) })
+}
+
 func (c *Client) handleTick(l *link, f codec.Frame) error {
 	v, err := codec.ParseTick(f)
 	if err != nil {
 		return fmt.Errorf("%w: ACK: %w", ErrProtocol, err)
 	}
 	c.mu.Lock()
-	first, last, ok := c.up.tick(v.UpHigh)
+	first, last, ok := c.firstTick(v.UpHigh)
 	var events []Event
 	if last != 0 {
 		c.journal.touch(c.cfg.now())
@@ -173,10 +178,11 @@ func (c *Client) reportRejected(v *codec.Receipt) []Event {
 			events = append(events, Rejected{ID: id, Peer: peer, Group: group, Code: code})
 		})
 	}
-	if first, last, ok := c.up.tick(v.Last); ok && last != 0 {
+	if first, last, ok := c.firstTick(v.Last); ok && last != 0 {
 		c.outboxShrank()
 		events = append(events, c.serverTicks(first, last, seconds(v.TimeSec))...)
 	}
+	c.up.held.of(group).release(peer, group, v.First, v.Last) // behind the tick, which keeps them: another rejection of these numbers says nothing new
 	return events
 }
 

@@ -50,10 +50,7 @@ func (c *Client) handlePlace(l *link, v *codec.Deliver) error {
 	if fresh && mine {
 		c.up.held.of(v.Group).release(0, v.Group, v.ID, v.ID)
 	}
-	id := v.ID
-	if a, repeated := c.again.find(id); repeated {
-		id = a.Root
-	}
+	id := c.again.root(v.ID)
 	if fresh && mine {
 		c.sent.raise(v.Group, id, id, TickServer, c.journal.staged) // whatever is said of a second copy, it is taken
 	}

@@ -243,7 +243,7 @@ func (c *Client) attach(conn net.Conn, in *frameReader, h *codec.Hello, s *codec
 	now := c.cfg.now()
 	c.generation, c.token = s.Gen, 0
 	lost := c.down.begin(s.Incarnation, h.DownSeq)
-	first, last, _ := c.up.tick(s.UpHigh)
+	first, last, _ := c.firstTick(s.UpHigh)
 	c.up.begin(int(s.WindowEntries), int(s.WindowBytes))
 	if !resumed || lost || last != 0 {
 		c.journal.touch(now)

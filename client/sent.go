@@ -65,8 +65,8 @@ func (t *sentTable) pass(group, first, last uint64, level TickLevel, c *Change) 
 			if !r.raise(level) {
 				continue
 			}
-		case r.unless < level:
-			r.unless = level
+		case r.Unless < level:
+			r.Unless = level
 		default:
 			continue
 		}
@@ -78,10 +78,18 @@ func (t *sentTable) pass(group, first, last uint64, level TickLevel, c *Change) 
 
 // raise says whether the level rose.
 func (r *Sent) raise(level TickLevel) bool {
-	level = max(level, r.unless)
+	level = max(level, r.Unless)
 	rises := level > r.Level
 	r.Level = max(level, r.Level)
 	return rises
+}
+
+// refused takes back what a range noted of a message that is sent again: it spoke of the number that was refused.
+func (t *sentTable) refused(id uint64, c *Change) {
+	if i, ok := t.find(id); ok && t.rows[i].Unless != TickNone {
+		t.rows[i].Unless = TickNone
+		c.Sent = append(c.Sent, t.rows[i])
+	}
 }
 
 // placed says that a message to a group is in the group's order. A rejection of it then speaks of a second copy: the server was killed between taking it

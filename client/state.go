@@ -77,14 +77,15 @@ type Stream struct {
 	Used  uint64 // rises with use; the lowest is forgotten first
 }
 
-// Sent is what is known of a message that this device sent.
+// Sent is what is known of a message that this device sent. A State keeps all of it.
 type Sent struct {
 	ID       uint64
 	Peer     uint64 // a user, or a group with codec.GroupBit
 	Level    TickLevel
 	Rejected uint8 // an error code below 64, 0: not rejected
-
-	unless TickLevel // the level that it has unless it is rejected
+	// Unless is the level that it has unless it is rejected: a range of ticks has gone over it before it had one of its own. Client.Sent returns TickNone
+	// here, having counted it where it is true already.
+	Unless TickLevel
 }
 
 // Received is a message of the inbox: the server was told that this device has it, no application has acknowledged it.

@@ -146,7 +146,7 @@ func loadAll(tx *bbolt.Tx, snap *Snapshot) error {
 			return fmt.Errorf("sent row of %d and %d bytes", len(k), len(v))
 		}
 		snap.Sent = append(snap.Sent, Sent{
-			ID: binary.BigEndian.Uint64(k), Peer: binary.BigEndian.Uint64(v), Level: TickLevel(v[8] & 15), unless: TickLevel(v[8] >> 4), Rejected: v[9],
+			ID: binary.BigEndian.Uint64(k), Peer: binary.BigEndian.Uint64(v), Level: TickLevel(v[8] & 15), Unless: TickLevel(v[8] >> 4), Rejected: v[9],
 		})
 		return nil
 	})
@@ -208,7 +208,7 @@ func (s *fileState) commitStreams(b *bbolt.Bucket, c *Change) error {
 func (s *fileState) commitSent(b *bbolt.Bucket, c *Change) error {
 	for _, r := range c.Sent {
 		v := binary.BigEndian.AppendUint64(nil, r.Peer)
-		if err := b.Put(s.number(r.ID), append(v, byte(r.Level)|byte(r.unless)<<4, r.Rejected)); err != nil {
+		if err := b.Put(s.number(r.ID), append(v, byte(r.Level)|byte(r.Unless)<<4, r.Rejected)); err != nil {
 			return err
 		}
 	}

@@ -82,8 +82,9 @@ func (u *uplink) extendReceipt(e *Entry, before uint64) (Entry, bool) {
 	return *o, true
 }
 
-// tick takes the cumulative first tick and returns the range that is new. ok is false for a number never sent.
-func (u *uplink) tick(upHigh uint64) (first, last uint64, ok bool) {
+// tick takes the cumulative first tick and returns the range that is new. ok is false for a number never sent. Of the messages in the range, those stay
+// in held that keep is true for.
+func (u *uplink) tick(upHigh uint64, keep func(e *Entry) bool) (first, last uint64, ok bool) {
 	if upHigh <= u.ticked {
 		return 0, 0, true
 	}
@@ -98,7 +99,7 @@ func (u *uplink) tick(upHigh uint64) (first, last uint64, ok bool) {
 		if u.entries[i].Cseq < u.next {
 			u.inFlight -= u.entries[i].weight()
 		}
-		if u.entries[i].Kind == EntrySend {
+		if u.entries[i].Kind == EntrySend && keep(&u.entries[i]) {
 			u.held.of(u.entries[i].Group).add(&u.entries[i])
 		}
 		u.entries[i] = Entry{} // the payload may go
