@@ -129,10 +129,16 @@ func (g *groupJudge) takeShown(h happening) {
 	}
 	g.onScreen(h, s.messageKey, s.name())
 	way := [3]uint64{h.user, h.peer, h.group}
-	if h.id < g.newest[way] {
+	if h.id < g.newest[way] && !g.mayComeLate(s, g.newest[way]-h.id) {
 		g.violated(wasReordered, s.messageKey, fmt.Sprintf("shown in the group to %d as %d after %d", h.user, h.id, g.newest[way]))
 	}
 	g.newest[way] = max(g.newest[way], h.id)
+}
+
+// mayComeLate says whether a message may be shown behind one with a number that is higher by so many. It was refused for an old epoch, the later one
+// was taken, and the server was killed before the refusal was durable: sent again under the epoch of then, it is taken. All see it there.
+func (g *groupJudge) mayComeLate(s *groupStory, by uint64) bool {
+	return s.accepted && by < client.InFlightMax && g.killed(s.acceptedAt)
 }
 
 // takeChange learns who is a member.

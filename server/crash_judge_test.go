@@ -340,6 +340,15 @@ func (j *judge) history(key messageKey) string {
 	return line + "\n    " + j.around(s.acceptedAt)
 }
 
+// killed says whether a server has started since something happened.
+func (j *judge) killed(since int) bool {
+	return slices.ContainsFunc(j.server, func(done string) bool {
+		at := 0
+		_, _ = fmt.Sscanf(done, "%d:", &at) // it was written by take
+		return at > since && strings.Contains(done, ": start ")
+	})
+}
+
 // around is what was done to the server before and after something.
 func (j *judge) around(count int) string {
 	var before, after string
