@@ -15,8 +15,8 @@ const (
 	fanHeadBytes = 4
 	// fanUsersMax members are named by one message to a loop: 16 KiB.
 	fanUsersMax = 2_048
-	// fanItemsMax messages make a run: as many payloads are told apart in the journal.
-	fanItemsMax = store.SharedMax
+	// fanItemsMax messages make a run: as many payloads are shared by turns, and the journal tells them apart (store.SharedMax).
+	fanItemsMax = store.SharedLanes
 	// fanItemBytesMax of payload make a run, unless a single message is larger.
 	fanItemBytesMax = 32 << 10
 	// fanFrameBytesMax is what a run's frames may come to for all members, about, unless a single message's do.

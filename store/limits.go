@@ -27,6 +27,8 @@ const (
 	tableBucketsKept = 64
 	// tableDeviceStep sets the devices of a user apart: any odd number with bits everywhere.
 	tableDeviceStep = 0x9e3779b97f4a7c15
+	// SharedLanes is how many payloads may be shared by turns before AppendShared looks their entries up again. Lanes above share one of these.
+	SharedLanes = 16
 	// seekEvery is of how many entries one is in the tree, by its seq; seekSteps is how far a mailbox is looked through from both ends before that.
 	seekEvery = 64
 	seekSteps = 32

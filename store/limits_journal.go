@@ -20,6 +20,13 @@ const (
 	JournalSlowSync = 5 * time.Second
 	// FsyncsRemembered is how many syncs the quantiles of JournalStats are of.
 	FsyncsRemembered = 1024
+	// SharedMax payloads of sharedLeast bytes and more, those that were written last, can be named by the appends behind them. A power of two.
+	// One that is farther back is written again, and then all that take turns with it are: so there is room for as many as take turns, and for
+	// as many others that are noted meanwhile.
+	SharedMax = 2 * SharedLanes
+	// sharedLeast is how many bytes a payload has at least that is named: of a shorter one there is next to nothing to save. A group's sender
+	// gets a place of 16 bytes instead of the message: places push out none of the payloads that the other members share.
+	sharedLeast = 17
 	// journalRetry is the time between two tries to write what could not be written.
 	journalRetry = time.Second
 	// journalRoundMax is the size from which what is handed over goes to a round after the next: a round's length has 32 bits, and a start holds a whole

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -186,6 +187,59 @@ func TestAPayloadIsSharedOnlyWithWhatIsThere(t *testing.T) {
 	same(t, "payloads", got, "zero other ")
 	if !errors.Is(m.Append(&Entry{Key: Key{User: 5, Seq: 1}}, nil), ErrOrder) {
 		t.Error("a seq below the last")
+	}
+}
+
+// TestALaneOutlivesItsEntry: also when the memory of its entry's slot was given back, and when another entry has the slot.
+func TestALaneOutlivesItsEntry(t *testing.T) {
+	const fill, laneUsers = 3_000, 10_000 // the slots of the fill take more than one chunk
+	m := NewMailboxes()
+	take := func(from, to uint64, payload string) {
+		for user := from; user < to; user++ {
+			must(t, m.Append(&Entry{Key: Key{User: user, Seq: 1}}, []byte(payload)))
+		}
+	}
+	share := func(lane int) error {
+		e := Entry{Key: Key{User: uint64(2*laneUsers + lane), Seq: 1}}
+		return m.AppendShared(&e, Key{User: uint64(laneUsers + lane%SharedLanes), Seq: 1}, lane)
+	}
+	take(0, fill, "")
+	var slots [SharedLanes]uint32
+	for lane := range SharedLanes {
+		user := uint64(laneUsers + lane)
+		take(user, user+1, fmt.Sprintf("of lane %d", lane))
+		slots[lane] = m.lookUp(&Key{User: user, Seq: 1})
+		must(t, share(lane))
+	}
+	same(t, "lanes", m.shared, slots)
+	for user := range uint64(3 * laneUsers) {
+		m.Drop(user, 0, 1, nil)
+	}
+	same(t, "entries", m.Stats().Entries, 0)
+	for lane, slot := range slots {
+		m.shared[lane] = slot
+		if m.bodies.At(slot) != nil {
+			t.Fatalf("slot %d of lane %d has its memory still", slot, lane)
+		}
+		mustBe(t, "without memory", share(lane), ErrNoEntry)
+		same(t, "the lane", m.shared[lane], 0)
+	}
+	take(0, fill+2*SharedLanes, "other")
+	for lane, slot := range slots {
+		m.shared[lane] = slot // as if it had not been asked in between
+		if b := m.bodies.At(slot); b == nil || b.user >= laneUsers {
+			t.Fatalf("slot %d of lane %d has no other entry", slot, lane)
+		}
+		mustBe(t, "with another entry in its slot", share(lane), ErrNoEntry)
+	}
+	for lane := range 2 * SharedLanes { // those above share the lanes, not the payloads
+		if lane < SharedLanes {
+			take(uint64(laneUsers+lane), uint64(laneUsers+lane+1), fmt.Sprintf("of lane %d again", lane))
+		}
+		must(t, share(lane))
+		got := ""
+		m.Scan(uint64(2*laneUsers+lane), 0, 0, func(_ *Entry, b []byte) bool { got += string(b); return true })
+		same(t, "payload", got, fmt.Sprintf("of lane %d again", lane%SharedLanes))
 	}
 }
 

@@ -24,7 +24,7 @@ type Mailboxes struct {
 	hint btree.PathHint
 	at   btree.IterG[treeKey]
 
-	shared   [SharedMax]uint32 // the entries whose payloads were shared last, by lane; 0: none. It may be gone
+	shared   [SharedLanes]uint32 // the entries whose payloads were shared last, by lane; 0: none. It may be gone
 	scanning bool
 	shown    Entry // what callbacks look at
 }
@@ -96,10 +96,10 @@ func (m *Mailboxes) Restore(e *Entry, payload []byte) error {
 }
 
 // AppendShared adds an entry that holds the same payload as the entry `of`, kept once and until the last of them is
-// dropped. Who shares several payloads by turns gives each a lane below SharedMax, so that `of` is looked up once. Errors: those of Append, and
+// dropped. Who shares several payloads by turns gives each a lane below SharedLanes, so that `of` is looked up once. Errors: those of Append, and
 // ErrNoEntry when there is no entry `of`.
 func (m *Mailboxes) AppendShared(e *Entry, of Key, lane int) error {
-	shared := &m.shared[lane%SharedMax]
+	shared := &m.shared[lane%SharedLanes]
 	if !m.bodies.Live(*shared) || !m.bodies.At(*shared).is(&of) {
 		if *shared = m.lookUp(&of); *shared == 0 {
 			return ErrNoEntry

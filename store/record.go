@@ -105,7 +105,7 @@ type Record struct {
 	Kind    RecordKind
 	Entry   Entry  // append, replace; of drop only the key
 	Payload []byte // append
-	Same    bool   // append: the payload is that of an append that was noted before it: it is compared with the last SharedMax, and written once
+	Same    bool   // append: the payload is that of an append noted before it: it is compared with the last SharedMax, and a long one is written once
 	Head    Head   // mark, head
 }
 
@@ -138,7 +138,8 @@ const (
 //
 //	append, replace, again  seq u64, kind u8, flags u8, code u8, peer device u8, payload tag u8, gen u16, time u32, peer u64, first u64, last u64
 //	append also             length u16, payload
-//	again also              length u16, CRC-32C u32 of the payload, which is that of one of the last SharedMax appends before it that have one
+//	again also              length u16, CRC-32C u32 of the payload, which is that of one of the last 32 (SharedMax) appends before it that
+//	                        have one of 17 bytes (sharedLeast) or more: shorter ones do not count, and are never named
 //	drop                    seq u64
 //	mark                    mark u64
 //	head                    flags u8, gen u16, registered u16, token u32, epoch u32, seen u32, owner u32, mark u64, last u64, acked u64

@@ -84,12 +84,12 @@ func TestAReplicaKeepsASharedPayloadOnce(t *testing.T) {
 
 // TestPayloadsThatTakeTurnsAreWrittenOnce: as many as a reader remembers; one more, and each is written anew.
 func TestPayloadsThatTakeTurnsAreWrittenOnce(t *testing.T) {
-	for _, n := range []int{1, 4, SharedMax, SharedMax + 1} {
+	for _, n := range []int{1, 4, SharedLanes, SharedMax, SharedMax + 1} {
 		var w RecordWriter
 		var list []*Record
 		for user := range uint64(20) {
 			for i := range n {
-				r := shared(user, uint64(i+1), fmt.Appendf(nil, "payload %02d", i))
+				r := shared(user, uint64(i+1), fmt.Appendf(nil, "payload %02d of a run", i))
 				list = append(list, r)
 				w.Add(r)
 			}
@@ -111,13 +111,13 @@ func TestPayloadsThatTakeTurnsAreWrittenOnce(t *testing.T) {
 			must(t, replica.Apply(&r))
 			b = b[used:]
 		}
-		same(t, "bytes kept", len(replica.payloads), want*len("payload 00"))
+		same(t, "bytes kept", len(replica.payloads), want*len("payload 00 of a run"))
 	}
 }
 
 // TestWhatIsBetweenDoesNotPartAPayload: neither other records nor another payload.
 func TestWhatIsBetweenDoesNotPartAPayload(t *testing.T) {
-	payload, other := []byte("the same payload"), []byte("the same length!")
+	payload, other := []byte("the same, long payload"), []byte("but of the same length")
 	list := []*Record{
 		shared(1, 1, payload),
 		{Kind: RecordMark, Head: Head{User: 1, Mark: 3}},
@@ -148,7 +148,7 @@ func TestWhatIsBetweenDoesNotPartAPayload(t *testing.T) {
 
 // TestAnAppendNeverGetsAnotherPayload: what a reader has not seen, or has seen otherwise, is no record.
 func TestAnAppendNeverGetsAnotherPayload(t *testing.T) {
-	payload := []byte("a payload")
+	payload := []byte("a payload to name")
 	var w RecordWriter
 	w.Add(shared(1, 1, payload))
 	first := len(w.Bytes())
@@ -158,8 +158,8 @@ func TestAnAppendNeverGetsAnotherPayload(t *testing.T) {
 	for name, before := range map[string][]byte{
 		"nothing":              nil,
 		"an empty append":      AppendRecord(nil, &Record{Kind: RecordAppend}),
-		"a longer payload":     AppendRecord(nil, shared(1, 1, []byte("a payload!"))),
-		"one of equal length":  AppendRecord(nil, shared(1, 1, []byte("b payload"))),
+		"a longer payload":     AppendRecord(nil, shared(1, 1, []byte("a payload to name!"))),
+		"one of equal length":  AppendRecord(nil, shared(1, 1, []byte("b payload to name"))),
 		"a mark of the writer": AppendRecord(nil, &Record{Kind: RecordMark}),
 	} {
 		var reader RecordReader
@@ -188,10 +188,15 @@ func TestAnAppendNeverGetsAnotherPayload(t *testing.T) {
 
 func TestNotingASharedPayloadAllocatesNothing(t *testing.T) {
 	var w RecordWriter
-	r := shared(1, 1, make([]byte, 200))
+	run := []*Record{shared(1, 1, make([]byte, 16))} // a sender's place
+	for i := range SharedLanes {
+		run = append(run, shared(1, 1, bytes.Repeat([]byte{byte(i)}, 200)))
+	}
 	turn := func() {
 		for range 100 {
-			w.Add(r)
+			for _, r := range run {
+				w.Add(r)
+			}
 		}
 		w.Reset(bufferKeptMax)
 	}

@@ -5,8 +5,8 @@ import (
 	"hash/crc32"
 )
 
-// RecordReader reads what RecordWriters have written: one part, or several of them one behind the other. It remembers the last SharedMax payloads,
-// for the appends behind them that have the same. The zero RecordReader is at the beginning of a part.
+// RecordReader reads what RecordWriters have written: one part, or several of them one behind the other. It remembers the last SharedMax payloads
+// of sharedLeast bytes and more, for the appends behind them that have the same. The zero RecordReader is at the beginning of a part.
 type RecordReader struct {
 	last [SharedMax]readPayload // the newest at (next-1) modulo SharedMax
 	next int
@@ -52,6 +52,8 @@ func (x *RecordReader) Next(r *Record, b []byte) (used int, err error) {
 		}
 		if n > 0 {
 			r.Payload = b[used : used+n : used+n]
+		}
+		if n >= sharedLeast {
 			x.last[x.next&(SharedMax-1)] = readPayload{b: r.Payload}
 			x.next++
 		}

@@ -29,6 +29,7 @@ func TestARecordComesBackAsItWas(t *testing.T) {
 		if len(want.Payload) == 0 {
 			want.Payload = nil
 		}
+		want.Same = want.Same && len(want.Payload) >= sharedLeast // a short one is never named
 		if !reflect.DeepEqual(r, want) || r.User() != recordBox(&want).user {
 			t.Fatalf("record %d: %+v, want %+v", i, r, want)
 		}

@@ -6,11 +6,8 @@ import (
 	"hash/crc32"
 )
 
-// SharedMax payloads that were written last can be named by the appends behind them. A power of two.
-const SharedMax = 16
-
 // RecordWriter writes the records of one part of a turn: what one loop has noted in it for one journal. A payload that several appends have
-// is written once, as long as it is one of the last SharedMax. The zero RecordWriter is empty.
+// is written once, as long as it is one of the last SharedMax and has sharedLeast bytes. The zero RecordWriter is empty.
 type RecordWriter struct {
 	b    []byte
 	last [SharedMax]writtenPayload // the newest at (next-1) modulo SharedMax
@@ -27,7 +24,7 @@ type writtenPayload struct {
 // Add writes one record. r and its payload are copied.
 func (w *RecordWriter) Add(r *Record) {
 	n := len(r.Payload)
-	if r.Kind != RecordAppend || n == 0 {
+	if r.Kind != RecordAppend || n < sharedLeast {
 		w.b = AppendRecord(w.b, r)
 		return
 	}

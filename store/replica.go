@@ -18,7 +18,7 @@ type Replica struct {
 	base     Base
 	boxes    map[boxKey]*replicaBox
 	payloads []byte            // room for the next payloads
-	kept     [SharedMax][]byte // the payloads that were kept last
+	kept     [SharedMax][]byte // the payloads of sharedLeast bytes and more that were kept last
 	keptAt   int
 	ticks    map[stream]span
 	silent   bool // what is dropped was taken by nobody
@@ -136,13 +136,14 @@ func (r *Replica) append(b *replicaBox, e *Entry, payload []byte, same bool) {
 	}
 }
 
-// keep copies a payload, unless it is one of those that were kept last.
+// keep copies a payload, unless it is one of those that were kept last. Short ones push out none of these, as in the records.
 func (r *Replica) keep(payload []byte, same bool) []byte {
 	if len(payload) == 0 {
 		return nil
 	}
+	named := len(payload) >= sharedLeast
 	for i := range SharedMax {
-		if k := r.kept[(r.keptAt-1-i)&(SharedMax-1)]; same && bytes.Equal(payload, k) {
+		if k := r.kept[(r.keptAt-1-i)&(SharedMax-1)]; named && same && bytes.Equal(payload, k) {
 			return k
 		}
 	}
@@ -152,8 +153,10 @@ func (r *Replica) keep(payload []byte, same bool) []byte {
 	start := len(r.payloads)
 	r.payloads = append(r.payloads, payload...)
 	k := r.payloads[start:len(r.payloads):len(r.payloads)]
-	r.kept[r.keptAt&(SharedMax-1)] = k
-	r.keptAt++
+	if named {
+		r.kept[r.keptAt&(SharedMax-1)] = k
+		r.keptAt++
+	}
 	return k
 }
 
