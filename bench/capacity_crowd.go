@@ -143,7 +143,7 @@ func (w *crowdWorker) grow(n int) error {
 // stat adds what was said.
 func (w *crowdWorker) stat(st *childStat) {
 	w.worker.stat(st)
-	st.Talk, st.Held = w.watch.counts(), int(w.held.Load())
+	st.Talk, st.Closed, st.Held = w.watch.counts(), *w.watch.back.shown.Load(), int(w.held.Load())
 }
 
 // command takes what only a crowd takes.
@@ -301,5 +301,9 @@ func (cw *crowdWatch) frameOfJob(s *session, f codec.Frame) {
 	case f.Kind == codec.KindGoAway && cw.sl.parting:
 		cw.told.Add(1)
 		cw.sl.cutOne(s)
+	case f.Kind == codec.KindGoAway:
+		if v, err := codec.ParseGoAway(f); err == nil {
+			cw.back.farewells[s.id] = farewell{code: codec.CodeDraining, retryAfterMs: v.RetryAfterMs}
+		}
 	}
 }

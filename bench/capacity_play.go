@@ -214,8 +214,8 @@ func (r *capacityRun) pass(ctx context.Context, what string, d time.Duration) er
 	end := time.Now().Add(d)
 	tick := func(childStat) int64 { return time.Now().UnixNano() } // time itself moves
 	st, err := r.await(ctx, what, tick, func(st childStat) bool { return !time.Now().Before(end) || st.Failed > 0 })
-	if err == nil && (st.Failed > 0 || st.Ready != r.cfg.Connections) {
-		err = fmt.Errorf("%w: %d of %d are left, %d ended", ErrServer, st.Ready, r.cfg.Connections, st.Failed)
+	if err == nil && st.Failed > 0 {
+		err = fmt.Errorf("%w: %d of %d are left, %d ended and do not come back", ErrServer, st.Ready, r.cfg.Connections, st.Failed)
 	}
 	return err
 }
@@ -244,8 +244,12 @@ func (r *capacityRun) storm(ctx context.Context) error {
 	late, cancel := context.WithTimeout(ctx, r.cfg.Recover)
 	defer cancel()
 	moves := func(st childStat) int64 { return st.Crowd.Returned + int64(st.Connections) }
+	// Who was not cut and came back because the server had closed it is no one of the storm's.
+	returned := func(st childStat) int64 {
+		return st.Crowd.Returned - before.Crowd.Returned - (st.Closed.Back - before.Closed.Back)
+	}
 	back := func(st childStat) bool {
-		return st.Talk.Cuts == int64(len(r.crowd.list)) && st.Crowd.Returned-before.Crowd.Returned >= st.Talk.Dropped && st.Ready == r.cfg.Connections || st.Failed > 0
+		return st.Talk.Cuts == int64(len(r.crowd.list)) && returned(st) >= st.Talk.Dropped && st.Ready == r.cfg.Connections || st.Failed > 0
 	}
 	st, err := r.await(late, "storm", moves, back)
 	if ctx.Err() != nil {
@@ -254,7 +258,7 @@ func (r *capacityRun) storm(ctx context.Context) error {
 	r.out.StormSeconds = round(time.Since(began).Seconds(), 1)
 	r.out.Crowd = st.Crowd.minus(before.Crowd)
 	r.out.Dropped = st.Talk.Dropped
-	r.report.SessionsBack = ptr(uint64(min(r.out.Crowd.Returned, st.Talk.Dropped)))
+	r.report.SessionsBack = ptr(uint64(max(min(returned(st), st.Talk.Dropped), 0)))
 	r.out.SessionsLost = int64(r.cfg.Connections - st.Ready)
 	if err != nil || st.Failed > 0 {
 		r.report.note("not all came back: %d of %d are there, %d ended%s", st.Ready, r.cfg.Connections, st.Failed, r.crowd.said())
@@ -266,15 +270,17 @@ func (r *capacityRun) storm(ctx context.Context) error {
 	return nil
 }
 
-// settleWords has the talkers say nothing new, and waits for what is under way: a message that was due and does not come is lost.
+// settleWords has the talkers say nothing new, and waits for what is under way: a message that was due and does not come is lost. Sessions that
+// the server has closed are to be back by then, too.
 func (r *capacityRun) settleWords(ctx context.Context) error {
 	if err := r.crowd.each("hush"); err != nil {
 		return err
 	}
-	moves := func(st childStat) int64 { return st.Talk.Arrived + st.Talk.Ticked + st.Talk.Second }
+	moves := func(st childStat) int64 { return st.Talk.Arrived + st.Talk.Ticked + st.Talk.Second + st.Crowd.Offered }
+	left := r.cfg.Connections - int(r.out.SessionsLost)
 	done := func(st childStat) bool {
 		t := st.Talk
-		return t.Arrived+t.Rejected >= t.Made && t.Ticked >= t.Made && t.Second+t.Rejected >= t.Made
+		return st.Ready >= left && t.Arrived+t.Rejected >= t.Made && t.Ticked >= t.Made && t.Second+t.Rejected >= t.Made
 	}
 	limit := r.cfg.stall
 	r.cfg.stall = min(limit, capacityLate)
@@ -290,6 +296,8 @@ func (r *capacityRun) settleWords(ctx context.Context) error {
 	}
 	t := st.Talk
 	r.out.Talk = t
+	r.out.SessionsClosed, r.out.SessionsClosedBack, r.out.SessionsClosedWhy = st.Closed.Sessions, st.Closed.Back, st.Closed.Why
+	r.out.SessionsLost = max(r.out.SessionsLost, int64(r.cfg.Connections-st.Ready))
 	lost := uint64(max(t.Made-t.Arrived-t.Rejected, 0))
 	r.report.Lost, r.report.Duplicated, r.report.Reordered = &lost, ptr(uint64(t.Duplicated)), ptr(uint64(t.Reordered))
 	return nil

@@ -31,6 +31,10 @@ type CapacityResult struct {
 	HoldMs  *Latency `json:"hold_ms"`  // of messages while everybody was there
 	StormMs *Latency `json:"storm_ms"` // of messages while a share was away: those to and of them included
 
+	SessionsClosed     int64            `json:"sessions_closed_by_server"` // neither by the run nor for its end; they come back
+	SessionsClosedBack int64            `json:"sessions_closed_back"`      // of those, logged in again
+	SessionsClosedWhy  map[string]int64 `json:"sessions_closed_why,omitempty"`
+
 	Dropped      int64   `json:"sessions_dropped"`
 	SessionsLost int64   `json:"sessions_lost"`
 	Offered      int     `json:"offered_per_second"`
@@ -88,6 +92,9 @@ func (r *Report) capacityRows(t *table) {
 	t.latency("messages, in the storm", o.StormMs)
 	t.row("storm", fmt.Sprintf("%s of %d are back after %.1f s (%d/s offered), %d by ticket; %d refused, %d closed without an answer",
 		count(r.SessionsBack), o.Dropped, o.StormSeconds, o.Offered, o.Crowd.Resumed, o.Crowd.Refused, o.Crowd.Dropped))
+	if c := (Closed{o.SessionsClosed, o.SessionsClosedBack, o.SessionsClosedWhy}); c.Sessions > 0 {
+		t.row("closed by the server", fmt.Sprintf("%d sessions (%s), %d times one came back", c.Sessions, c.reasons(), c.Back))
+	}
 	t.row("of the messages", fmt.Sprintf("%d made, %s lost, %s duplicated, %s reordered, %d damaged; %d without a first tick, %d without a second",
 		o.Talk.Made, count(r.Lost), count(r.Duplicated), count(r.Reordered), o.Talk.Corrupted, o.Talk.Made-o.Talk.Ticked, o.Talk.Made-o.Talk.Second-o.Talk.Rejected))
 	t.row("server memory", fmt.Sprintf("%.1f MB empty, %.1f MB with all, %.1f MB after the storm (%.3f times)", mb(o.RSSEmptyBytes), mb(o.RSSToBytes), mb(o.RSSAfterBytes), o.RSSRatio))

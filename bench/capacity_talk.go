@@ -89,6 +89,7 @@ type crowdWatch struct {
 	sum     Talk
 
 	cutting cutting
+	back    wayBack
 
 	shown               atomic.Pointer[Talk] // what other goroutines see
 	dropped, told, cuts atomic.Int64
@@ -96,6 +97,7 @@ type crowdWatch struct {
 
 func newCrowdWatch(w *crowdWorker) *crowdWatch {
 	cw := &crowdWatch{sl: w.loop, w: w, payload: newPayloadCodec(), delays: newHistogram(), talkers: map[uint32]*talker{}}
+	cw.back.begin()
 	cw.shown.Store(&Talk{})
 	return cw
 }
@@ -219,6 +221,7 @@ func (cw *crowdWatch) pump(t *talker) {
 
 // ready is a session that has logged in, perhaps a talker that was away.
 func (cw *crowdWatch) ready(s *session, v codec.Success) {
+	cw.returned(s)
 	t := cw.talkers[s.index]
 	if t == nil {
 		return
@@ -260,12 +263,6 @@ func (cw *crowdWatch) frame(s *session, f codec.Frame, now int64) error {
 		if err == nil {
 			cw.ticked(t, v.UpHigh)
 			cw.pump(t)
-		}
-		return err
-	case codec.KindError:
-		v, err := codec.ParseError(f)
-		if err == nil {
-			cw.refused(t, &v, now)
 		}
 		return err
 	}
@@ -314,11 +311,8 @@ func (cw *crowdWatch) receipt(t *talker, v *codec.Receipt) {
 	}
 }
 
-// refused takes a temporary refusal: go back to that message and wait as long as the server asks.
-func (cw *crowdWatch) refused(t *talker, v *codec.Error, now int64) {
-	if v.Code != codec.CodeRateLimited && v.Code != codec.CodeServerFull {
-		return
-	}
+// held takes a temporary refusal: go back to that message and wait as long as the server asks.
+func (cw *crowdWatch) held(t *talker, v *codec.Error, now int64) {
 	cw.sum.Refused++
 	if v.Ref <= t.base+uint64(t.ticked) || v.Ref > t.base+uint64(t.sent) {
 		return

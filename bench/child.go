@@ -46,6 +46,7 @@ type childStat struct {
 	Crowd       Crowd  `json:"crowd"`             // workers: of encrypted sessions
 	Held        int    `json:"held"`              // crowds: connections that were made, or are to be made
 	Talk        Talk   `json:"talk"`              // crowds: what was said and heard
+	Closed      Closed `json:"closed"`            // crowds: sessions that the server has closed
 	Failure     string `json:"failure,omitempty"` // workers: the first thing that went wrong with a session
 	Error       string `json:"error,omitempty"`
 }

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"bytes"
 	"errors"
 	"net"
 	"sync"
@@ -27,6 +28,15 @@ type fakeServer struct {
 	window   uint16 // of a sender; 0: 64
 	login    func(v codec.Hello) []byte
 	veil     *fakeVeil // nil: the plain transport
+
+	hangUps map[int]hangUp // the n-th SEND of all has its sender's session closed
+	keeps   bool           // who comes back gets what it has not acknowledged, and what it sends again counts once
+}
+
+// hangUp is how the fake server closes a session.
+type hangUp struct {
+	code  codec.ErrorCode // 0: without a word
+	taken bool            // the message that it answers counts, and only its tick is missing
 }
 
 type fakeSession struct {
@@ -37,16 +47,31 @@ type fakeSession struct {
 	ack   uint64 // what it has acknowledged
 	ended bool   // its connection
 	wait  uint64 // the cseq that was refused for a while: later ones are ignored until it returns
+	mark  uint64 // highest cseq taken
+	kept  []keptEntry
+	deaf  bool // its last word is said
+}
+
+// keptEntry is one that the fake server keeps for a session.
+type keptEntry struct {
+	seq   uint64
+	frame []byte
 }
 
 // startFakeServer listens on loopback until the test ends.
 func startFakeServer(t *testing.T, f fault) *fakeServer {
 	t.Helper()
+	return startFake(t, &fakeServer{fault: f})
+}
+
+// startFake has a server listen that is complete but for that.
+func startFake(t *testing.T, s *fakeServer) *fakeServer {
+	t.Helper()
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &fakeServer{ln: ln, fault: f, sessions: map[uint64]*fakeSession{}}
+	s.ln, s.sessions = ln, map[uint64]*fakeSession{}
 	s.wg.Add(1)
 	go s.accept()
 	t.Cleanup(func() {
@@ -122,6 +147,9 @@ func (s *fakeServer) frames(one *fakeSession, b []byte) (consumed int, err error
 func (s *fakeServer) frame(one *fakeSession, f codec.Frame) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if one.deaf {
+		return nil
+	}
 	switch f.Kind {
 	case codec.KindHello:
 		v, err := codec.ParseHello(f)
@@ -129,6 +157,9 @@ func (s *fakeServer) frame(one *fakeSession, f codec.Frame) error {
 			return err
 		}
 		one.user = v.User
+		if old := s.sessions[v.User]; old != nil && s.keeps {
+			one.seq, one.mark, one.kept = old.seq, old.mark, old.kept
+		}
 		s.sessions[v.User] = one
 		if s.login != nil {
 			return s.write(one, s.login(v))
@@ -138,9 +169,14 @@ func (s *fakeServer) frame(one *fakeSession, f codec.Frame) error {
 			window = 64
 		}
 		answer := must(codec.AppendSuccess(nil, &codec.Success{
-			Incarnation: 1, Gen: 1, KeepaliveSec: 240, WindowEntries: window, WindowBytes: 256 << 10}))
+			Incarnation: 1, Gen: 1, UpHigh: one.mark, KeepaliveSec: 240, WindowEntries: window, WindowBytes: 256 << 10}))
 		if s.veil != nil {
 			answer = s.veil.ticket(answer, v)
+		}
+		for _, e := range one.kept {
+			if e.seq > v.DownSeq {
+				answer = append(answer, e.frame...)
+			}
 		}
 		return s.write(one, answer)
 	case codec.KindAck:
@@ -164,7 +200,14 @@ func (s *fakeServer) send(one *fakeSession, v *codec.Send) error {
 		return nil
 	}
 	one.wait = 0
+	if s.keeps && v.Cseq <= one.mark {
+		return s.write(one, must(codec.AppendTick(nil, &codec.Tick{UpHigh: one.mark})))
+	}
 	s.count++
+	hang, hangs := s.hangUps[s.count]
+	if hangs && !hang.taken {
+		return s.hangUp(one, hang)
+	}
 	if s.count == s.refuse {
 		one.wait = v.Cseq
 		return s.write(one, must(codec.AppendError(nil, &codec.Error{Code: codec.CodeServerFull, Ref: v.Cseq, RetryAfterMs: 5})))
@@ -176,16 +219,40 @@ func (s *fakeServer) send(one *fakeSession, v *codec.Send) error {
 	part, _, _ := v.Parts.Next()
 	to.seq++
 	frame := must(codec.AppendDeliver(nil, &codec.Deliver{Seq: to.seq, From: one.user, Gen: 1, ID: v.Cseq, Blob: part.Blob}))
+	one.mark = v.Cseq
+	s.keep(to, frame)
 	if s.fault != nil {
 		s.fault(s, s.count, to, frame)
 	} else if err := s.write(to, frame); err != nil {
 		return err
 	}
 	one.seq++
-	answer := must(codec.AppendTick(nil, &codec.Tick{UpHigh: v.Cseq}))
-	answer = append(answer, must(codec.AppendReceipt(nil, &codec.Receipt{
-		Seq: one.seq, Kind: codec.ReceiptDelivered, Gen: 1, Peer: v.To, First: v.Cseq, Last: v.Cseq}))...)
-	return s.write(one, answer)
+	receipt := must(codec.AppendReceipt(nil, &codec.Receipt{
+		Seq: one.seq, Kind: codec.ReceiptDelivered, Gen: 1, Peer: v.To, First: v.Cseq, Last: v.Cseq}))
+	s.keep(one, receipt)
+	if hangs {
+		return s.hangUp(one, hang)
+	}
+	return s.write(one, append(must(codec.AppendTick(nil, &codec.Tick{UpHigh: v.Cseq})), receipt...))
+}
+
+// keep remembers the entry that a session has as its last.
+func (s *fakeServer) keep(one *fakeSession, frame []byte) {
+	if s.keeps {
+		one.kept = append(one.kept, keptEntry{one.seq, bytes.Clone(frame)})
+	}
+}
+
+// hangUp ends a session: with an ERROR and a FIN, or without a word and with a reset.
+func (s *fakeServer) hangUp(one *fakeSession, h hangUp) error {
+	tcp := one.conn.(*net.TCPConn)
+	if h.code == 0 {
+		_ = tcp.SetLinger(0)
+		return errFakeHangUp
+	}
+	err := s.write(one, must(codec.AppendError(nil, &codec.Error{Code: h.code, RetryAfterMs: 5})))
+	one.deaf = true
+	return errors.Join(err, tcp.CloseWrite())
 }
 
 func (s *fakeServer) write(one *fakeSession, b []byte) error {

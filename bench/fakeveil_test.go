@@ -40,11 +40,7 @@ func startFakeVeil(t *testing.T, f fault) *fakeServer {
 	if err := v.tickets.Rotate(1, rand.Reader); err != nil {
 		t.Fatal(err)
 	}
-	s := startFakeServer(t, f)
-	s.mu.Lock()
-	s.veil = v
-	s.mu.Unlock()
-	return s
+	return startFake(t, &fakeServer{fault: f, veil: v})
 }
 
 var errFakeHangUp = errors.New("the fake server hangs up")

@@ -43,6 +43,7 @@ type session struct {
 	resumed   bool // its first flight carried a ticket, and HELLO
 	cut       bool // closed by the run
 	owes      bool // stands among the loop's owed
+	hung      bool // the server has said its last
 }
 
 // sessionCounts are read by other goroutines while the loop runs; only the loop writes them.
@@ -176,7 +177,7 @@ func (sl *sessionLoop) send(id netpoll.ConnID, b []byte) {
 	if err == nil {
 		err = sl.loop.Send(id, b)
 	}
-	if err != nil {
+	if err != nil && err != netpoll.ErrConnUnknown { // that one is gone: OnClose says why
 		sl.fail("send: %v", err)
 	}
 }
@@ -339,7 +340,10 @@ func (sl *sessionLoop) refusal(s *session, f codec.Frame, now int64) error {
 }
 
 // OnHalfClose: the server has ended the session.
-func (sl *sessionLoop) OnHalfClose(id netpoll.ConnID) { sl.loop.Close(id) }
+func (sl *sessionLoop) OnHalfClose(id netpoll.ConnID) {
+	sl.slots[id.Slot()].hung = true
+	sl.loop.Close(id)
+}
 
 // OnClose counts an end that the run did not want.
 func (sl *sessionLoop) OnClose(id netpoll.ConnID, reason netpoll.CloseReason) {
@@ -352,7 +356,7 @@ func (sl *sessionLoop) OnClose(id netpoll.ConnID, reason netpoll.CloseReason) {
 		s.state = sessionEnded
 		return
 	}
-	if reason != netpoll.ReasonShutdown {
+	if reason != netpoll.ReasonShutdown && !sl.returns(s, reason) {
 		sl.fail("the server closed a connection (reason %d)", reason)
 		sl.counts.failed.Add(1)
 	}

@@ -25,6 +25,19 @@ type refusalWatch interface {
 	refused(s *session, v *codec.Error, now int64) bool
 }
 
+// closeWatch is a sessionWatch whose sessions come back when the server has closed them.
+type closeWatch interface {
+	// closed is the end of a session, or of a login, that the server wanted and the run did not; false: it is a failure.
+	closed(s *session, now int64) bool
+}
+
+// returns says whether somebody has a session come back that the server has closed. What the generator itself has closed, for what it read, is
+// a failure.
+func (sl *sessionLoop) returns(s *session, reason netpoll.CloseReason) bool {
+	w, ok := sl.watch.(closeWatch)
+	return ok && (s.hung || reason == netpoll.ReasonPeerClosed || reason == netpoll.ReasonError) && w.closed(s, sl.clock.now())
+}
+
 // ackBatch is how many entries a session acknowledges at the latest at once when it acknowledges in batches, as the protocol advises.
 const ackBatch = 32
 
