@@ -166,11 +166,9 @@ func (s *Shard) applyQueue() {
 
 func (s *Shard) applyPosts() {
 	for i := range s.out.posts {
-		s.applyPost(i)
+		s.send(s.out.posts[i].to, &s.out.posts[i].message)
 	}
 }
-
-func (s *Shard) applyPost(i int) { s.send(s.out.posts[i].to, &s.out.posts[i].message) }
 
 // send has a message taken on this loop after the current step, or posts it to another.
 func (s *Shard) send(to int, m *message) {

@@ -39,10 +39,11 @@ func (s *Shard) order(now int64, kind messageKind, user uint64, device uint8, th
 	s.drainLocal(now)
 }
 
-// replies is what is answered when a turn is durable, in the order of turns: at most repliesMax, for a disk that refuses lets none go.
+// replies is what is answered when a turn is durable, in the order of turns: at most repliesMax and repliesBytesMax, for a disk that refuses lets none go.
 type replies struct {
-	l    []waitingReply
-	head int
+	l     []waitingReply
+	head  int
+	bytes int // of frames
 }
 
 type waitingReply struct {
@@ -58,13 +59,16 @@ func (s *Shard) replyLater(then Reply) {
 	}
 }
 
-// keepReply has an answer wait. One too many is dropped: its client asks again, and gets the same answer.
+// keepReply has an answer wait. One too many is dropped: its client asks again, and gets the same answer. The end of a removed device's connection
+// is never one too many: there is one for each session at most.
 func (s *Shard) keepReply(r waitingReply) {
-	if len(s.replies.l)-s.replies.head >= repliesMax {
+	q := &s.replies
+	if !r.ends && (len(q.l)-q.head >= repliesMax || q.bytes+len(r.Frame) > repliesBytesMax) {
 		s.stats.RepliesDropped++
 		return
 	}
-	s.replies.l = append(s.replies.l, r)
+	q.bytes += len(r.Frame)
+	q.l = append(q.l, r)
 }
 
 // endLater closes a connection whose device was removed, behind what it is answered.
@@ -92,6 +96,7 @@ func (s *Shard) reply() {
 		} else {
 			s.send(r.Loop, &message{kind: msgFrames, conn: r.Conn, payload: r.Frame})
 		}
+		q.bytes -= len(r.Frame)
 		r.Frame = nil
 	}
 	if q.head == len(q.l) {

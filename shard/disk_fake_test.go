@@ -1,6 +1,7 @@
 package shard
 
 import (
+	"encoding/binary"
 	"maps"
 	"math"
 	"slices"
@@ -134,9 +135,13 @@ func (d *handDisk) answer(n int) {
 
 // sheet is what a client of a diskRig was told.
 type sheet struct {
-	ticks    []uint64 // upHigh of ACKs
-	pushed   int      // bytes of frames
-	seqs     []uint64 // last seqs of pushes
+	ticks  []uint64 // upHigh of ACKs
+	pushed int      // bytes of frames
+	seqs   []uint64 // last seqs of pushes
+	frames []uint64 // seqs of the DELIVERs in them
+
+	frameBytes, largest int // of all DELIVERs; of the largest push
+
 	refused  []uint8
 	attached []uint64 // upHigh of SUCCESS
 	answers  []string // of requests
@@ -185,6 +190,18 @@ func (h rigHost) Post(_ int, b []byte) error {
 	case msgPush:
 		s.pushed += len(m.payload)
 		s.seqs = append(s.seqs, m.last)
+		s.largest = max(s.largest, len(m.payload))
+		for b := m.payload; len(b) > 0; {
+			f, used, err := codec.Next(b, codec.FrameBytesMax)
+			if err != nil || used == 0 {
+				return err
+			}
+			if f.Kind == codec.KindDeliver {
+				s.frames = append(s.frames, binary.BigEndian.Uint64(f.Body))
+				s.frameBytes += used
+			}
+			b = b[used:]
+		}
 	case msgRefused:
 		s.refused = append(s.refused, m.code)
 	case msgPonged:

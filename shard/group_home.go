@@ -73,7 +73,7 @@ func (s *Shard) takeUp(now int64, g *groupHome) {
 			return true
 		}
 		_, gseq, blob := splitGroup(payload)
-		o := outgoing{seq: e.Seq, gseq: gseq, bytes: len(payload)}
+		o := outgoing{seq: e.Seq, gseq: gseq, turn: s.notedIn, bytes: len(payload)} // after a panic it may not be durable yet
 		if e.PayloadTag == codec.PayloadGroupEvent && gseq > g.seq {
 			undone = e.Seq // the state is saved with each change: this one did not happen
 			return true

@@ -14,7 +14,8 @@ type fan struct {
 	loop  int
 	left  int
 
-	items []byte // once for all of them; counted as parked
+	items  []byte // once for all of them; counted as parked
+	parent uint64 // 0, or of which fan this is one item: that one answers
 }
 
 // takeFan gives a run to members of this loop.
@@ -33,16 +34,58 @@ func (s *Shard) takeFan(now int64) {
 		s.fanDone(id)
 		return
 	}
-	from, place, round, store := int(m.from), m.user, m.first, m.flags&codec.FlagNoStore == 0
+	whole := *m
 	waiting := s.fanMembers(now, m)
 	switch {
-	case !store:
+	case whole.flags&codec.FlagNoStore != 0:
 	case waiting == 0:
-		s.send(from, &message{kind: msgFanned, user: place, first: round})
+		s.answerFan(&whole)
 	default:
-		f := fan{place: place, round: round, loop: from, left: waiting, items: fanItems(m.payload)}
+		f := fan{place: whole.user, round: whole.first, loop: int(whole.from), left: waiting, items: fanItems(whole.payload), parent: uint64(whole.conn)}
 		s.parkedBytes += int64(len(f.items))
 		s.fans[s.fanNumber] = f
+	}
+}
+
+// answerFan says that a loop's members have their entries: to the group, or to the fan of which m is one item.
+func (s *Shard) answerFan(m *message) {
+	if m.conn != 0 {
+		s.fanDone(uint64(m.conn))
+		return
+	}
+	s.send(int(m.from), &message{kind: msgFanned, user: m.user, first: m.first})
+}
+
+// crashFan gives a run out once more, item by item, before its members on this loop go without what can't be given out.
+func (s *Shard) crashFan(m *message) {
+	if m.tries == 0 {
+		m.tries++
+		if m.kind == msgFan && m.flags&codec.FlagNoStore == 0 {
+			s.fanSingly(m)
+		} else {
+			s.local = append(s.local, *m)
+		}
+		return
+	}
+	s.stats.GroupMissed++
+	switch {
+	case m.kind == msgFanOne:
+		s.fanDone(uint64(m.conn))
+	case m.flags&codec.FlagNoStore == 0:
+		s.answerFan(m)
+	}
+}
+
+// fanSingly makes a run of each item, so that one that can't be given out takes no others with it.
+func (s *Shard) fanSingly(m *message) {
+	users := m.payload[:fanHeadBytes+8*int(binary.BigEndian.Uint32(m.payload))]
+	items := parseItems(nil, m.payload[len(users):])
+	s.fanNumber++
+	s.fans[s.fanNumber] = fan{place: m.user, round: m.first, loop: int(m.from), left: len(items)}
+	for i := range items {
+		one := *m
+		one.conn, one.payload = Conn(s.fanNumber), appendItem(append([]byte(nil), users...), &items[i])
+		s.local = append(s.local, one)
 	}
 }
 
@@ -94,6 +137,10 @@ func (s *Shard) fanDone(id uint64) {
 	}
 	delete(s.fans, id)
 	s.parkedBytes -= int64(len(f.items))
+	if f.parent != 0 {
+		s.fanDone(f.parent)
+		return
+	}
 	s.send(f.loop, &message{kind: msgFanned, user: f.place, first: f.round})
 }
 
@@ -132,23 +179,28 @@ func (s *Shard) appendRun(index uint32, p *mailbox) {
 	*stepped = *p
 	s.out.queue, s.out.posts = s.out.queue[:0], s.out.posts[:0]
 	s.out.starved, s.out.fetch = false, false
-	start := len(s.out.scratch)
+	start, pushes := len(s.out.scratch), 0 // of the push that the next frame may join
 	for i := range s.items {
 		if it := &s.items[i]; !s.appendItem(stepped, it, i) {
 			s.stats.GroupMissed++
 			continue
 		}
 		s.stats.GroupDelivered++
-		if n := len(s.out.posts); n == 2 && len(s.out.scratch)-start <= pushBytesMax {
-			push := &s.out.posts[0].message
-			push.last, push.payload = s.out.posts[1].message.last, s.out.scratch[start:len(s.out.scratch):len(s.out.scratch)]
-			s.out.posts = s.out.posts[:1]
-		} else if n == 2 {
-			start = len(s.out.scratch) - len(s.out.posts[1].message.payload)
-			s.applyPost(0)
-			s.out.posts = append(s.out.posts[:0], s.out.posts[1])
+		if len(s.out.posts) == pushes {
+			continue // it waits
+		}
+		s.world.owed += pushCost(len(s.items[i].payload))
+		switch end := len(s.out.scratch); {
+		case pushes > 0 && end-start <= pushBytesMax:
+			joined, with := &s.out.posts[pushes-1].message, &s.out.posts[pushes].message
+			joined.last, joined.payload = with.last, s.out.scratch[start:end:end]
+			s.out.posts = s.out.posts[:pushes]
+		default:
+			start = end - len(s.out.posts[pushes].message.payload)
+			pushes++
 		}
 	}
+	s.world.owed = 0
 	if len(s.out.queue) > 0 {
 		s.commitMailbox(index, p, stepped)
 	}

@@ -175,8 +175,10 @@ const (
 	// groupTicksMax messages of a group are remembered until everybody has read them, 40 bytes each. Over it the oldest is forgotten: its sender
 	// is not told of the rest; who has it can still be asked.
 	groupTicksMax = 1_024
-	// repliesMax answers of a loop may wait for the journal. Over it they are dropped and counted: their clients ask again.
-	repliesMax = 1 << 16
+	// repliesMax answers of a loop may wait for the journal, and repliesBytesMax of their frames. Over it they are dropped and counted: their
+	// clients ask again.
+	repliesMax      = 1 << 16
+	repliesBytesMax = 16 << 20
 	// groupOpsMax changes of a group may wait for their turn. Over it: CodeRateLimited.
 	groupOpsMax = 64
 	// askingMax changes of all groups of a loop may wait for the consent of those who are to be added, 3 KB each. Over it: CodeServerFull.

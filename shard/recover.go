@@ -58,8 +58,13 @@ func (s *Shard) crashSession(now int64, d doing) {
 
 // crashUser answers a route whose recipients could not take it.
 func (s *Shard) crashUser(now int64) {
+	s.world.owed = 0
 	for _, index := range s.fannedAt {
 		s.rebuild(index)
+		if m := s.mailboxes.At(index); m.attached() && m.sent != m.last && m.flags&flagStarved == 0 {
+			m.flags |= flagStarved // it may have what nobody has pushed
+			s.starving = append(s.starving, index)
+		}
 	}
 	s.fanned, s.fannedAt = s.fanned[:0], s.fannedAt[:0]
 	for _, device := range [...]uint8{store.DevicePending, store.DeviceState} {
@@ -85,21 +90,6 @@ func (s *Shard) crashUser(now int64) {
 		}
 	}
 	s.applyPosts()
-}
-
-// crashFan gives a group's message out once more, before its members on this loop go without it.
-func (s *Shard) crashFan(m *message) {
-	if m.tries == 0 {
-		m.tries++
-		s.local = append(s.local, *m)
-		return
-	}
-	s.stats.GroupMissed++
-	if m.kind == msgFanOne {
-		s.fanDone(uint64(m.conn))
-	} else if m.flags&codec.FlagNoStore == 0 {
-		s.send(int(m.from), &message{kind: msgFanned, user: m.user, first: m.first})
-	}
 }
 
 // crashMailbox answers for a mailbox that could not, so that nobody waits for ever. What others have decided (the fate of a

@@ -32,6 +32,31 @@ func TestAnswersThatWaitAreBoundedAndDoNotPileUp(t *testing.T) {
 	if n := len(r.replies.l) - r.replies.head; n != repliesMax || r.stats.RepliesDropped < 3 {
 		t.Errorf("%d wait, %d dropped", n, r.stats.RepliesDropped)
 	}
+	r.endLater(Reply{Conn: connA})
+	if n := len(r.replies.l) - r.replies.head; n != repliesMax+1 {
+		t.Error("the end of a removed device's connection was one too many")
+	}
+	for i := range r.replies.l {
+		r.replies.l[i].turn = 0
+	}
+	if r.reply(); len(r.replies.l) != 0 || r.replies.bytes != 0 {
+		t.Errorf("%d wait with %d bytes when all is durable", len(r.replies.l), r.replies.bytes)
+	}
+	big := make([]byte, codec.FrameBytesMax)
+	for range 2 * repliesBytesMax / len(big) {
+		r.replyLater(Reply{Conn: connA, Frame: big})
+	}
+	if n := len(r.replies.l); n != repliesBytesMax/len(big) || r.replies.bytes != n*len(big) {
+		t.Errorf("%d answers with %d bytes wait", n, r.replies.bytes)
+	}
+	for i := range r.replies.l {
+		r.replies.l[i].turn = 0
+	}
+	r.reply()
+	r.replyLater(Reply{Conn: connA, Frame: frame})
+	if len(r.replies.l) != 1 || r.replies.bytes != len(frame) {
+		t.Errorf("%d answers with %d bytes wait behind those", len(r.replies.l), r.replies.bytes)
+	}
 }
 
 // TestARequestCostsWhatItNames: many users in one are not one control.

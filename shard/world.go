@@ -14,6 +14,7 @@ type world struct {
 	stats     Stats
 	stopped   [LoopsMax / 64]uint64 // loops whose intake is stopped, one bit each
 	leastRoom int                   // the smallest credit of all other loops, once a tick
+	owed      int                   // of credit to the loop of a session: what a step that goes on has pushed already
 	messages  limit                 // of cfg.Messages
 	controls  limit                 // of cfg.Controls
 	converses limit                 // of cfg.Conversations
@@ -49,7 +50,7 @@ func (w *world) credit(to int) int {
 	if to == w.cfg.Loop {
 		return math.MaxInt
 	}
-	return w.mesh.Credit(to)
+	return w.mesh.Credit(to) - w.owed
 }
 
 // intakeStopped says whether a loop takes nothing new.
