@@ -193,9 +193,13 @@ func (h *loopHandler) report() {
 // loopHost is the loop as the shard sees it. It is one pointer, so that passing it as an interface allocates nothing.
 type loopHost struct{ loop *netpoll.Loop }
 
-// Send implements shard.Host.
+// Send implements shard.Host. A connection that has ended in this turn takes everything: OnClose follows and ends its session, which is no slow
+// consumer for that.
 func (h loopHost) Send(conn shard.Conn, frame []byte) error {
-	return h.loop.Send(netpoll.ConnID(conn), frame)
+	if err := h.loop.Send(netpoll.ConnID(conn), frame); err != netpoll.ErrConnUnknown {
+		return err
+	}
+	return nil
 }
 
 // Close implements shard.Host: what waits is written first.
