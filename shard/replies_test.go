@@ -49,9 +49,14 @@ func TestAnswersThatWaitAreBoundedAndDoNotPileUp(t *testing.T) {
 	if n := len(r.replies.l); n != repliesBytesMax/len(big) || r.replies.bytes != n*len(big) {
 		t.Errorf("%d answers with %d bytes wait", n, r.replies.bytes)
 	}
-	for i := range r.replies.l {
+	for i := range len(r.replies.l) - 1 {
 		r.replies.l[i].turn = 0
 	}
+	r.reply()
+	if r.replies.bytes != len(big) {
+		t.Errorf("%d bytes are counted of one that waits", r.replies.bytes)
+	}
+	r.replies.l[r.replies.head].turn = 0
 	r.reply()
 	r.replyLater(Reply{Conn: connA, Frame: frame})
 	if len(r.replies.l) != 1 || r.replies.bytes != len(frame) {
