@@ -30,12 +30,12 @@ func (s *Shard) takeFan(now int64) {
 			return // it was given out once more
 		}
 		s.items = parseItems(s.items[:0], f.items)
-		s.deliverRun(now, m.user)
+		s.deliverRun(m.user, s.users.first(m.user))
 		s.fanDone(id)
 		return
 	}
 	whole := *m
-	waiting := s.fanMembers(now, m)
+	waiting := s.fanMembers(m)
 	switch {
 	case whole.flags&codec.FlagNoStore != 0:
 	case waiting == 0:
@@ -90,14 +90,15 @@ func (s *Shard) fanSingly(m *message) {
 }
 
 // fanMembers walks the members; who has to be read first gets a message of its own. It returns how many those are.
-func (s *Shard) fanMembers(now int64, m *message) (waiting int) {
+func (s *Shard) fanMembers(m *message) (waiting int) {
 	n := int(binary.BigEndian.Uint32(m.payload))
 	users := m.payload[fanHeadBytes : fanHeadBytes+8*n]
 	s.items = parseItems(s.items[:0], m.payload[fanHeadBytes+8*n:])
 	for i := range n {
 		user := binary.BigEndian.Uint64(users[8*i:])
-		if s.cfg.Disk == nil || s.parked[user] == nil && s.users.first(user) != 0 {
-			s.deliverRun(now, user)
+		first := s.users.first(user)
+		if s.cfg.Disk == nil || first != 0 && s.parked[user] == nil {
+			s.deliverRun(user, first)
 			continue
 		}
 		if m.flags&codec.FlagNoStore != 0 {
@@ -144,17 +145,20 @@ func (s *Shard) fanDone(id uint64) {
 	s.send(f.loop, &message{kind: msgFanned, user: f.place, first: f.round})
 }
 
-// deliverRun appends s.items to all devices of a member. A mailbox that is full misses them, and its client sees the gap.
-func (s *Shard) deliverRun(now int64, user uint64) {
+// deliverRun appends s.items to all devices of a member, whose list begins at first. A mailbox that is full misses them, and its client sees the gap.
+func (s *Shard) deliverRun(user uint64, first uint32) {
 	if len(s.items) == 0 {
 		return
 	}
 	kept := s.items[0].flags&codec.FlagNoStore == 0 // what is kept nowhere goes alone
-	if s.users.first(user) == 0 && (!kept || s.makeMailbox(user, 0) != codec.CodeNone) {
-		s.stats.GroupMissed += uint64(len(s.items))
-		return
+	if first == 0 {
+		if !kept || s.makeMailbox(user, 0) != codec.CodeNone {
+			s.stats.GroupMissed += uint64(len(s.items))
+			return
+		}
+		first = s.users.first(user)
 	}
-	for i := s.users.first(user); i != 0; {
+	for i := first; i != 0; {
 		p := s.mailboxes.At(i)
 		index := i
 		i = p.next
