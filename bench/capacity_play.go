@@ -84,8 +84,15 @@ func (r *capacityRun) grow(ctx context.Context, n int) (time.Duration, error) {
 	return time.Since(began), err
 }
 
-// weigh is the server's resident memory after it has collected its garbage.
+// weigh is the server's resident memory after it has written back what has changed and collected its garbage.
 func (r *capacityRun) weigh(ctx context.Context, when string) (int64, error) {
+	if r.target.own != nil {
+		if err := r.target.written(ctx); ctx.Err() != nil {
+			return 0, ctx.Err()
+		} else if err != nil {
+			r.report.note("the memory with %s connections has ledgers in it: %v", when, err)
+		}
+	}
 	u, steady, err := r.target.settled(ctx)
 	if err == nil && !steady {
 		r.report.note("the memory with %s connections did not stand still within %v", when, settleTimeout)
@@ -179,11 +186,17 @@ func (r *capacityRun) talk(ctx context.Context, d time.Duration, idlePerSecond f
 		return err
 	}
 	took := time.Since(began).Seconds()
-	if n := float64(st.Talk.Arrived - had); n > 0 {
-		all := (after.CPU - before.CPU).Seconds()
-		r.report.CPUUsPerMessage = ptr(round(1e6*all/n, 1))
+	used := (after.CPU - before.CPU).Seconds()
+	n := float64(st.Talk.Arrived - had)
+	if n > 0 {
 		r.report.MessagesPerSecond = ptr(round(n/took, 1))
-		r.out.CPUUsPerMessageAboveIdle = ptr(round(1e6*max(all-idlePerSecond*took, 0)/n, 1))
+	}
+	switch {
+	case used < 0:
+		r.report.note("the server was started again while its CPU was measured: there is no figure for a message")
+	case n > 0:
+		r.report.CPUUsPerMessage = ptr(round(1e6*used/n, 1))
+		r.out.CPUUsPerMessageAboveIdle = ptr(round(1e6*max(used-idlePerSecond*took, 0)/n, 1))
 	}
 	if err := r.crowd.each("unwatch"); err != nil {
 		return err

@@ -118,7 +118,8 @@ func Connect(ctx context.Context, cfg ConnectConfig, env Env) (*Report, error) {
 	}
 	report, p := env.record(ctx, "connect", cfg)
 	if cfg.Target.Server == "" {
-		cfg.Target.Args = append([]string{"--session-expiry", forgetAfter}, cfg.Target.Args...)
+		// What a server keeps for the disk changes by megabytes between two readings, and is no session's.
+		cfg.Target.Args = append([]string{"--session-expiry", forgetAfter, "--data", "off"}, cfg.Target.Args...)
 	}
 	s, err := openConnectServer(ctx, cfg, env, self)
 	if err != nil {
@@ -279,8 +280,14 @@ func (r *connectRun) measure(ctx context.Context, s heldServer) (*ConnectResult,
 	return out, r.holdStill(ctx, s, w, out)
 }
 
-// settle waits for steady memory and says so when there is none.
+// settle waits for steady memory and says so when there is none. A server of the run's own has written back what the logins before have changed:
+// until then each of those mailboxes has a ledger, of more bytes than the index and the slot together.
 func (r *connectRun) settle(ctx context.Context, s heldServer, when string) (usage, error) {
+	if t, ok := s.(*target); ok && t.own != nil {
+		if err := t.written(ctx); err != nil {
+			return usage{}, err
+		}
+	}
 	u, steady, err := s.settled(ctx)
 	if err == nil && !steady {
 		r.report.note("the memory with %s connections did not stand still within %v", when, settleTimeout)
@@ -422,6 +429,7 @@ func (w *workers) stat() (sum childStat, err error) {
 		sum.Connections += st.Connections
 		sum.Crowd = sum.Crowd.plus(st.Crowd)
 		sum.Talk = sum.Talk.plus(st.Talk)
+		sum.Closed = sum.Closed.plus(st.Closed)
 		sum.Held += st.Held
 	}
 	return sum, nil

@@ -69,7 +69,8 @@ func (r *connectRun) visit(ctx context.Context, t *target) error {
 	return err
 }
 
-// visitByTicket registers all devices, starts the server again and has them come back and leave. Their tickets stay with r.crowd.
+// visitByTicket registers all devices, starts the server again and has them come back and leave. Their tickets stay with r.crowd. A server that
+// keeps nothing would have forgotten keys and devices: it goes on, with all of their accounts looked up before anything is weighed.
 func (r *connectRun) visitByTicket(ctx context.Context, t *target) error {
 	r.p.now("connect: registering %d devices", r.cfg.Connections)
 	w, err := r.startWorkers(ctx, t)
@@ -80,7 +81,11 @@ func (r *connectRun) visitByTicket(ctx context.Context, t *target) error {
 	if err := r.comeAndGo(ctx, w); err != nil {
 		return err
 	}
-	if err := t.restart(ctx, r.self, r.cfg.Target, r.cfg.Connections); err != nil {
+	st, err := t.status(ctx)
+	if err == nil && st.Durability.Kept {
+		err = t.restart(ctx, r.self, r.cfg.Target, r.cfg.Connections)
+	}
+	if err != nil {
 		return err
 	}
 	r.p.now("connect: warming the server up")

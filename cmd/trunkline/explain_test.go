@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"math"
 	"os"
+	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -43,8 +45,9 @@ func TestExplainedMemoryIsWhatSessionsTake(t *testing.T) {
 		t.Skip("TRUNKLINE_BENCH_MEMORY is not set")
 	}
 	const sessions = 18_000 // the server below 20,000 descriptors; the generators are processes of their own
-	k := benchJSON(t, "connect", "--json", "--transport", "noise", "--connections", "18000", "--from", "6000", "--out", t.TempDir())
-	e, err := server.ExplainMemory(sessions, 1)
+	const from = 3_000
+	k := benchJSON(t, "connect", "--json", "--transport", "noise", "--connections", strconv.Itoa(sessions), "--from", strconv.Itoa(from), "--out", t.TempDir())
+	e, err := server.ExplainMemory(sessions, runtime.GOMAXPROCS(0))
 	if err != nil {
 		t.Fatal(err)
 	}
