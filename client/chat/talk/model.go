@@ -141,7 +141,7 @@ func (m *Model) report(now time.Time, in Report) []Task {
 	return nil
 }
 
-// start takes what the history knows.
+// start takes what the history knew before any event of this run was kept. Lines may have come first: they count on top, and are the newest.
 func (m *Model) start(now time.Time, in Start) []Task {
 	for _, p := range in.People {
 		m.people[p.User] = &p
@@ -152,10 +152,18 @@ func (m *Model) start(now time.Time, in Start) []Task {
 		m.talk(g.Peer)
 	}
 	slices.SortStableFunc(in.Talks, func(a, b Summary) int { return cmp.Compare(a.Last.Row, b.Last.Row) })
+	var came []Peer
 	for _, s := range in.Talks {
 		t := m.talk(s.Peer)
-		t.Last, t.Unread = s.Last, s.Unread
+		if t.Unread += s.Unread; t.Last.Local != 0 {
+			came = append(came, s.Peer)
+			continue
+		}
+		t.Last = s.Last
 		m.front(s.Peer)
+	}
+	for _, p := range came {
+		m.front(p)
 	}
 	if m.Open == 0 && len(m.order) > 0 {
 		return m.open(now, m.order[0], 0)

@@ -132,6 +132,28 @@ func TestWhatWasThereBeforeIsShownOnce(t *testing.T) {
 	}
 }
 
+// TestALineThatComesBeforeTheHistoryIsReadWhenItIsShown: the SDK may be quicker than the disk.
+func TestALineThatComesBeforeTheHistoryIsReadWhenItIsShown(t *testing.T) {
+	s := &stage{t: t, m: New(me), now: noon}
+	s.in(Events{message(ann, 7, "while you were away")})
+	s.want("write 1 lines 0 ticks 0 rejects ack=true")
+	s.in(Start{Talks: []Summary{
+		{Peer: ann, Last: Line{Peer: ann, From: ann, Row: 3, Text: "old"}, Unread: 2}, {Peer: bob, Last: Line{Peer: bob, From: bob, Row: 5, Text: "older"}},
+	}})
+	if s.m.Open != ann || s.m.Talk(ann).Last.Text != "while you were away" {
+		t.Errorf("%v is open, the last line is %q", s.m.Open, s.m.Talk(ann).Last.Text)
+	}
+	if got := s.kinds(); !strings.Contains(got, "See{Peer:1002}") || s.m.Talk(ann).Unread != 0 {
+		t.Errorf("%s, %d unread", got, s.m.Talk(ann).Unread)
+	}
+	s = &stage{t: t, m: New(me), now: noon}
+	s.in(Focus{})
+	s.in(Events{message(ann, 7, "while you were away")})
+	if s.in(Start{Talks: []Summary{{Peer: ann, Last: Line{Peer: ann, From: ann, Row: 3}, Unread: 2}}}); s.m.Talk(ann).Unread != 3 {
+		t.Errorf("%d unread of 2 and one that came", s.m.Talk(ann).Unread)
+	}
+}
+
 func TestAnOwnLineGoesFromTheOutboxToRead(t *testing.T) {
 	s := begin(t, Start{})
 	s.open(ann)
