@@ -69,8 +69,8 @@ shellcheck: ## shell scripts, where shellcheck is installed (TRUNKLINE_SHELLCHEC
 house: ## import table, package docs, file and function lengths
 	$(GO) test -count=1 ./internal/house
 
-race: ## run the tests under the race detector, but for MySQL, the examples and the full-screen client; the random ones shorter (needs cgo)
-	CGO_ENABLED=1 $(GO) test -race -short -tags pebblegozstd -count=1 $$($(GO) list ./... | grep -v -e /store/mysql -e /examples/)
+race: ## run the tests under the race detector, but for MySQL, the examples, packages, commands (they start programs that are built without it) and the full-screen client; the random ones shorter (needs cgo)
+	CGO_ENABLED=1 $(GO) test -race -short -tags pebblegozstd -count=1 $$($(GO) list ./... | grep -v -e /store/mysql -e /examples/ -e /cmd/ -e /freebsd -e /linux)
 
 fuzz: ## run each fuzz target for FUZZTIME (10s)
 	@for pkg in $$($(GO) list ./...); do \
